@@ -1,0 +1,15 @@
+//! Black-box tests of the API over HTTP at `BASE_URL`. Every test makes its own members with random names, so that they
+//! may run at once and again on one database.
+
+#[path = "api/client.rs"]
+mod client;
+#[path = "api/members.rs"]
+mod members;
+#[path = "api/operations.rs"]
+mod operations;
+#[path = "api/posts.rs"]
+mod posts;
+#[path = "api/problems.rs"]
+mod problems;
+#[path = "api/sessions.rs"]
+mod sessions;

@@ -1,0 +1,65 @@
+//! The parts that every request shares, and the routes of all features put together.
+
+use crate::config::{Config, Release};
+use crate::database::Database;
+use crate::metrics::Metrics;
+use crate::password::Passwords;
+use crate::problem::{Code, Problem};
+use crate::token::Tokens;
+use crate::{members, operations, posts, request, sessions};
+use axum::{Router, middleware};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+pub struct Parts {
+    pub database: Database,
+    pub passwords: Passwords,
+    pub tokens: Tokens,
+    pub metrics: Metrics,
+    pub release: Release,
+    draining: AtomicBool,
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    pub fn new(config: &Config) -> App {
+        App(Arc::new(Parts {
+            database: Database::new(&config.database),
+            passwords: Passwords::new(),
+            tokens: Tokens::new(&config.jwt_key),
+            metrics: Metrics::default(),
+            release: config.release.clone(),
+            draining: AtomicBool::new(false),
+        }))
+    }
+
+    pub fn router(&self) -> Router {
+        Router::new()
+            .merge(operations::routes())
+            .merge(members::routes())
+            .merge(sessions::routes())
+            .merge(posts::routes())
+            .fallback(async || Problem::new(Code::NotFoundRoute))
+            .layer(middleware::from_fn_with_state(self.clone(), request::observe))
+            .with_state(self.clone())
+    }
+
+    /// From now on `/readyz` says no.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,159 @@
+//! Bodies and query strings, read with bounds and refused by field.
+
+use crate::problem::{Code, Problem};
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+
+pub const BODY_MAX_BYTES: usize = 64 * 1024;
+/// How much of an oversized body is read and thrown away, so that its sender gets to read the answer instead of a reset.
+const DISCARD_MAX_BYTES: usize = 1024 * 1024;
+
+/// A JSON body.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Json<T>, Problem> {
+        let is_json = is_json(request.headers());
+        let bytes = read(request.into_body()).await?;
+        if !is_json {
+            return Err(Problem::new(Code::NotJson));
+        }
+        parse(&bytes).map(Json)
+    }
+}
+
+/// The query string; every value arrives as text and is parsed by the feature that asked for it.
+#[derive(Debug)]
+pub struct Parameters<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Parameters<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Parameters<T>, Problem> {
+        let Query(value) = Query::try_from_uri(&parts.uri).map_err(|error| {
+            let reason = std::error::Error::source(&error).map_or(error.to_string(), |source| source.to_string());
+            shape_problem("", &reason)
+        })?;
+        Ok(Parameters(value))
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("");
+    content_type
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .eq_ignore_ascii_case("application/json")
+}
+
+async fn read(body: Body) -> Result<Vec<u8>, Problem> {
+    let mut stream = body.into_data_stream();
+    let (mut bytes, mut seen) = (Vec::new(), 0);
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| Problem::new(Code::InvalidJson).with_detail("the body ended too early"))?;
+        seen += chunk.len();
+        if seen <= BODY_MAX_BYTES {
+            bytes.extend_from_slice(&chunk);
+        } else if seen > DISCARD_MAX_BYTES {
+            break;
+        }
+    }
+    if seen > BODY_MAX_BYTES {
+        return Err(Problem::new(Code::BodyTooLarge).with_detail(format!("at most {BODY_MAX_BYTES} bytes")));
+    }
+    Ok(bytes)
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // serde would fill a struct from an array, by position.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(shape_problem("", ""));
+    }
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let (path, cause) = (error.path().to_string(), error.inner());
+        if cause.is_data() {
+            return shape_problem(&path, &cause.to_string());
+        }
+        let problem = Problem::new(Code::InvalidJson).with_detail(cause.to_string());
+        if path == "." || path == "?" {
+            problem
+        } else {
+            problem.with_field(path, "is not valid JSON")
+        }
+    })?;
+    json.end()
+        .map_err(|error| Problem::new(Code::InvalidJson).with_detail(error.to_string()))?;
+    Ok(value)
+}
+
+/// serde names a missing, unknown or doubled field only in its message, between backticks.
+fn shape_problem(path: &str, message: &str) -> Problem {
+    let problem = Problem::new(Code::InvalidFields);
+    let named = message.split('`').nth(1).filter(|_| message.contains(" field `"));
+    let detail = match message {
+        message if message.starts_with("missing field") => "is required",
+        message if message.starts_with("unknown field") => "is not known here",
+        message if message.starts_with("duplicate field") => "is given twice",
+        _ => "is of the wrong type",
+    };
+    match named.or(Some(path).filter(|path| !path.is_empty() && *path != ".")) {
+        Some(field) => problem.with_field(field.to_owned(), detail),
+        None => problem.with_detail("a JSON object is expected"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use serde_json::Value;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code, reason = "only its shape matters")]
+    struct Shape {
+        name: String,
+        nick: Option<String>,
+    }
+
+    fn refused(body: &str) -> (String, Option<String>) {
+        let problem = parse::<Shape>(body.as_bytes()).expect_err(body).render("test");
+        let problem: Value = serde_json::from_str(&problem).expect("a problem is JSON");
+        (
+            problem["code"].as_str().expect("code").to_owned(),
+            problem["errors"][0]["field"].as_str().map(str::to_owned),
+        )
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_body_is_named_by_field() {
+        for (body, code, field) in [
+            (r#"{"nick":"a"}"#, "INVALID_FIELDS", Some("name")),
+            (r#"{"name":"a","admin":true}"#, "INVALID_FIELDS", Some("admin")),
+            (r#"{"name":"a","name":"b"}"#, "INVALID_FIELDS", Some("name")),
+            (r#"{"name":5}"#, "INVALID_FIELDS", Some("name")),
+            (r#"{"name":"a","nick":["x"]}"#, "INVALID_FIELDS", Some("nick")),
+            (r#"{"name":"\ud800"}"#, "INVALID_JSON", Some("name")),
+            (r#"{"name":"a"} trailing"#, "INVALID_JSON", None),
+            ("5", "INVALID_FIELDS", None),
+            (r#"["a","b"]"#, "INVALID_FIELDS", None),
+            ("{", "INVALID_JSON", None),
+            ("", "INVALID_JSON", None),
+        ] {
+            assert_eq!(refused(body), (code.to_owned(), field.map(str::to_owned)), "{body}");
+        }
+    }
+}

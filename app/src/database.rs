@@ -1,0 +1,136 @@
+//! The connections to the database, and whether it is fit to serve this binary.
+
+use crate::config::DatabaseConfig;
+use crate::migrations;
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlPool, MySqlPoolOptions};
+use sqlx::{ConnectOptions, query_scalar};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+pub struct Database {
+    pub pool: MySqlPool,
+    pub pool_max: u32,
+    probe: Probe,
+}
+
+/// One connection for `/readyz` alone. A pool that is busy must not make a healthy process look unready, and a pool
+/// retries a refused connection until its time is up, where this answers at once and with the cause.
+struct Probe {
+    session: MySqlConnectOptions,
+    connection: Mutex<Option<MySqlConnection>>,
+}
+
+impl Database {
+    /// Connects on first use, so that the process starts and stays alive while the database is away.
+    pub fn new(config: &DatabaseConfig) -> Database {
+        let session = session(config.options.clone());
+        Database {
+            pool: MySqlPoolOptions::new()
+                .max_connections(config.pool_max)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .connect_lazy_with(session.clone()),
+            pool_max: config.pool_max,
+            probe: Probe {
+                session,
+                connection: Mutex::new(None),
+            },
+        }
+    }
+
+    /// Ready when every migration that this binary embeds has been applied; a newer schema is accepted.
+    pub async fn ready(&self) -> Result<(), String> {
+        let applied = match tokio::time::timeout(PROBE_TIMEOUT, self.probe.applied()).await {
+            Ok(Ok(applied)) => applied,
+            Ok(Err(error)) if is_no_such_table(&error) => {
+                return Err("the database has no schema yet: run `migrate`".to_owned());
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(cause = %error, "the database cannot be reached");
+                return Err("the database cannot be reached".to_owned());
+            }
+            Err(_) => {
+                return Err(format!(
+                    "the database did not answer within {} s",
+                    PROBE_TIMEOUT.as_secs()
+                ));
+            }
+        };
+        match migrations::needed().find(|version| !applied.contains(version)) {
+            Some(version) => Err(format!("the schema lacks migration {version}: run `migrate`")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Probe {
+    async fn applied(&self) -> sqlx::Result<BTreeSet<i64>> {
+        let mut kept = self.connection.lock().await;
+        if let Some(connection) = kept.take()
+            && let Ok(answer) = ask(connection, &mut kept).await
+        {
+            return Ok(answer);
+        }
+        // None yet, or one that the database has since closed.
+        ask(self.session.connect().await?, &mut kept).await
+    }
+}
+
+/// Keeps the connection only if it worked.
+async fn ask(mut connection: MySqlConnection, kept: &mut Option<MySqlConnection>) -> sqlx::Result<BTreeSet<i64>> {
+    let applied = query_scalar("SELECT version FROM _sqlx_migrations WHERE success")
+        .fetch_all(&mut connection)
+        .await?;
+    *kept = Some(connection);
+    Ok(applied.into_iter().collect())
+}
+
+/// Every session: Seoul time (which has no summer time, so that the offset says it all, loaded zone tables or not) and
+/// one collation.
+pub fn session(options: MySqlConnectOptions) -> MySqlConnectOptions {
+    options
+        .timezone(Some("+09:00".to_owned()))
+        .charset("utf8mb4")
+        .collation("utf8mb4_unicode_ci")
+        .disable_statement_logging()
+}
+
+/// The unique key that refused a row. MySQL names it only in the message, at its end, and prefixes its table;
+/// MariaDB does not.
+pub fn violated_unique_key(error: &sqlx::Error) -> Option<String> {
+    let error = error.as_database_error().filter(|error| error.is_unique_violation())?;
+    unique_key_in(error.message()).map(str::to_owned)
+}
+
+fn unique_key_in(message: &str) -> Option<&str> {
+    let (_, key) = message.rsplit_once("for key '")?;
+    let key = key.strip_suffix('\'')?;
+    Some(key.rsplit('.').next().unwrap_or(key))
+}
+
+fn is_no_such_table(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .is_some_and(|state| state == "42S02")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_violated_key_is_found_whatever_the_value_holds() {
+        for message in [
+            "Duplicate entry 'a@b.co' for key 'members_email_unique'",
+            "Duplicate entry 'a@b.co' for key 'members.members_email_unique'",
+            "Duplicate entry 'x for key 'members_phone_unique'' for key 'members_email_unique'",
+        ] {
+            assert_eq!(unique_key_in(message), Some("members_email_unique"));
+        }
+        assert_eq!(unique_key_in("Deadlock found"), None);
+    }
+}

@@ -1,0 +1,81 @@
+//! The API server, and what it needs around it: `serve` (the default), `healthcheck` and `migrate`.
+
+mod app;
+mod body;
+mod config;
+mod database;
+mod healthcheck;
+mod members;
+mod metrics;
+mod migrations;
+mod names;
+mod operations;
+mod page;
+mod password;
+mod posts;
+mod problem;
+mod request;
+mod server;
+mod sessions;
+mod token;
+
+use config::Config;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: instagram [serve | healthcheck | migrate]
+
+  serve        answer HTTP on LISTEN (the default)
+  healthcheck  ask the server on this machine whether it is alive
+  migrate      bring the database to the schema this binary needs
+
+environment:
+  LISTEN        address and port (default 0.0.0.0:8080)
+  DB_URL        mysql://HOST[:PORT]/DATABASE, with DB_USERNAME and DB_PASSWORD
+  DATABASE_URL  mysql://USER:PASSWORD@HOST[:PORT]/DATABASE, instead of those three
+  JWT_KEY       at least 32 bytes, the same on every host
+  DB_POOL_MAX   most connections to the database (default 10)
+  RUST_LOG      what to log (default info)";
+
+const BAD_INPUT: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] | ["serve"] => configured(Config::for_serve(&config::environment), server::serve),
+        ["migrate"] => configured(Config::for_migrate(&config::environment), migrations::migrate),
+        ["healthcheck"] => healthcheck::run(config::environment("LISTEN")),
+        ["--help" | "-h" | "help"] => {
+            println!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        _ => {
+            eprintln!("unknown arguments `{}`\n\n{USAGE}", arguments.join(" "));
+            ExitCode::from(BAD_INPUT)
+        }
+    }
+}
+
+/// Runs `command` once everything it reads from the environment is right.
+fn configured<C, F>(config: Result<C, config::Problems>, command: impl FnOnce(C) -> F) -> ExitCode
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let config = match config {
+        Ok(config) => config,
+        Err(problems) => {
+            eprintln!("{problems}");
+            return ExitCode::from(BAD_INPUT);
+        }
+    };
+    let outcome = tokio::runtime::Runtime::new()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(command(config)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

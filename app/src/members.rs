@@ -1,0 +1,130 @@
+//! Members: signing up, and who am I.
+
+use crate::app::App;
+use crate::body::Json;
+use crate::database::violated_unique_key;
+use crate::names::{Email, Nickname, Password, Phone, RealName};
+use crate::problem::{Code, Fields, Problem};
+use crate::token::SignedIn;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use serde::{Deserialize, Serialize};
+use sqlx::{FromRow, MySqlPool};
+
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/members", post(sign_up))
+        .route("/api/me", get(me))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct MemberId(pub u64);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignUpBody {
+    email: String,
+    real_name: String,
+    nickname: String,
+    password: String,
+    phone: Option<String>,
+}
+
+struct SignUp {
+    email: Email,
+    real_name: RealName,
+    nickname: Nickname,
+    password: Password,
+    phone: Option<Phone>,
+}
+
+/// A member as only that member sees it.
+#[derive(Debug, Serialize, FromRow)]
+struct Member {
+    id: MemberId,
+    email: String,
+    real_name: String,
+    nickname: String,
+    phone: Option<String>,
+    created_at: String,
+}
+
+impl SignUpBody {
+    fn parse(self) -> Result<SignUp, Problem> {
+        let mut fields = Fields::default();
+        let email = fields.check("email", Email::parse(&self.email));
+        let real_name = fields.check("real_name", RealName::parse(&self.real_name));
+        let nickname = fields.check("nickname", Nickname::parse(&self.nickname));
+        let password = fields.check("password", Password::parse(&self.password));
+        let phone = fields.check("phone", self.phone.as_deref().map(Phone::parse).transpose());
+        match (email, real_name, nickname, password, phone) {
+            (Some(email), Some(real_name), Some(nickname), Some(password), Some(phone)) => Ok(SignUp {
+                email,
+                real_name,
+                nickname,
+                password,
+                phone,
+            }),
+            _ => Err(fields.into_problem()),
+        }
+    }
+}
+
+async fn sign_up(
+    State(app): State<App>,
+    Json(body): Json<SignUpBody>,
+) -> Result<(StatusCode, axum::Json<Member>), Problem> {
+    let sign_up = body.parse()?;
+    let hash = app.passwords.hash(sign_up.password.clone()).await?;
+    let id = insert(&app.database.pool, &sign_up, &hash).await.map_err(taken)?;
+    match find(&app.database.pool, id).await? {
+        Some(member) => Ok((StatusCode::CREATED, axum::Json(member))),
+        None => Err(Problem::internal(&"a member is gone as soon as made")),
+    }
+}
+
+async fn me(State(app): State<App>, SignedIn(id): SignedIn) -> Result<axum::Json<Member>, Problem> {
+    // A token outlives its member at most by its lifetime.
+    find(&app.database.pool, id)
+        .await?
+        .map(axum::Json)
+        .ok_or_else(|| Problem::new(Code::InvalidToken))
+}
+
+/// Who was first is decided by the database alone: looking before inserting would lose the race.
+fn taken(error: sqlx::Error) -> Problem {
+    let (code, field) = match violated_unique_key(&error).as_deref() {
+        Some("members_email_unique") => (Code::TakenEmail, "email"),
+        Some("members_nickname_unique") => (Code::TakenNickname, "nickname"),
+        Some("members_phone_unique") => (Code::TakenPhone, "phone"),
+        _ => return error.into(),
+    };
+    Problem::new(code).with_field(field, "is taken")
+}
+
+async fn insert(pool: &MySqlPool, sign_up: &SignUp, password_hash: &str) -> sqlx::Result<MemberId> {
+    let inserted =
+        sqlx::query("INSERT INTO members (email, real_name, nickname, phone, password_hash) VALUES (?, ?, ?, ?, ?)")
+            .bind(sign_up.email.as_str())
+            .bind(sign_up.real_name.as_str())
+            .bind(sign_up.nickname.as_str())
+            .bind(sign_up.phone.as_ref().map(Phone::as_str))
+            .bind(password_hash)
+            .execute(pool)
+            .await?;
+    Ok(MemberId(inserted.last_insert_id()))
+}
+
+async fn find(pool: &MySqlPool, id: MemberId) -> sqlx::Result<Option<Member>> {
+    sqlx::query_as(
+        "SELECT id, email, real_name, nickname, phone, \
+                DATE_FORMAT(created_at, '%Y-%m-%dT%H:%i:%s.%f+09:00') AS created_at \
+         FROM members WHERE id = ?",
+    )
+    .bind(id)
+    .fetch_optional(pool)
+    .await
+}

@@ -1,0 +1,138 @@
+//! `serve`: the listening socket, its connections, and how they end.
+
+use crate::app::App;
+use crate::config::Config;
+use anyhow::Context;
+use axum::Router;
+use futures_util::FutureExt;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+const MOST_CONNECTIONS: usize = 4_096;
+/// Also how long a connection may idle between requests. Longer than proxies keep theirs (90 s is common), so that it
+/// is not closed here in the moment a proxy sends the next request on it.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(120);
+/// Between being told to stop and closing the socket: proxies see `/readyz` say no, and connections in use end after an
+/// answer that says so, instead of being cut as their next request arrives.
+const NOTICE: Duration = Duration::from_millis(500);
+/// Between closing the socket and closing what is still connected: whoever came last gets to send its request.
+const LINGER: Duration = Duration::from_millis(250);
+/// How long requests may then take to finish. With `NOTICE` and `LINGER` it stays under the 10 s that container engines
+/// give by default.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(8_500);
+/// When the process has no file descriptor left, accepting again at once would only spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let app = App::new(&config);
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {} (set LISTEN to another address)", config.listen))?;
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_span_list(false)
+        .with_env_filter(config.log)
+        .init();
+    tracing::info!(listen = %config.listen, release = config.release.id, commit = config.release.commit, "started");
+
+    let door = Door {
+        listener,
+        router: app.router(),
+        room: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
+        connections: GracefulShutdown::new(),
+    };
+    tokio::select! {
+        () = door.keep_open() => {}
+        noticed = notice(&app) => noticed?,
+    }
+    finish(&app, door.close()).await;
+    Ok(())
+}
+
+/// Waits to be told to stop, and lets everyone see it.
+async fn notice(app: &App) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    app.drain();
+    tracing::info!("draining");
+    tokio::time::sleep(NOTICE).await;
+    Ok(())
+}
+
+/// Where connections come in.
+struct Door {
+    listener: TcpListener,
+    router: Router,
+    room: Arc<Semaphore>,
+    connections: GracefulShutdown,
+}
+
+impl Door {
+    async fn keep_open(&self) {
+        loop {
+            self.let_one_in().await;
+        }
+    }
+
+    /// Takes those who queue already, for closing the socket would reset them, and no one after.
+    fn close(self) -> GracefulShutdown {
+        (0..MOST_CONNECTIONS)
+            .map_while(|_| self.let_one_in().now_or_never())
+            .for_each(drop);
+        self.connections
+    }
+
+    async fn let_one_in(&self) {
+        // The semaphore is never closed. Beyond the bound, clients queue in the listening socket.
+        let Ok(place) = self.room.clone().acquire_owned().await else {
+            return;
+        };
+        match self.listener.accept().await {
+            Ok((stream, _)) => self.serve(stream, place),
+            Err(error) => {
+                tracing::warn!(cause = %error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+
+    fn serve(&self, stream: TcpStream, place: OwnedSemaphorePermit) {
+        // Only costs latency when it fails.
+        stream.set_nodelay(true).ok();
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.router.clone()));
+        let connection = self.connections.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(cause = %error, "connection ended early");
+            }
+            drop(place);
+        });
+    }
+}
+
+async fn finish(app: &App, connections: GracefulShutdown) {
+    let finished = async {
+        tokio::time::sleep(LINGER).await;
+        connections.shutdown().await;
+        app.database.pool.close().await;
+    };
+    match tokio::time::timeout(DRAIN_TIMEOUT, finished).await {
+        Ok(()) => tracing::info!("stopped"),
+        Err(_) => tracing::warn!("stopped with requests unfinished after {DRAIN_TIMEOUT:?}"),
+    }
+}

@@ -1,0 +1,248 @@
+//! Access tokens: JWT signed with HS512, and no other algorithm in this binary at all.
+
+use crate::app::App;
+use crate::members::MemberId;
+use crate::problem::{Code, Problem};
+use axum::extract::FromRequestParts;
+use axum::http::header;
+use axum::http::request::Parts;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
+use jsonwebtoken::errors::{Error, ErrorKind};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use ring::hmac;
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub const LIFETIME: Duration = Duration::from_secs(15 * 60);
+
+const ISSUER: &str = "instagram";
+const AUDIENCE: &str = "instagram-api";
+/// Hosts' clocks differ a little.
+const CLOCK_LEEWAY_SECS: u64 = 5;
+
+pub struct Tokens {
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+    validation: Validation,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    aud: String,
+    sub: String,
+    exp: u64,
+    nbf: u64,
+    iat: u64,
+    jti: String,
+}
+
+impl Tokens {
+    pub fn new(key: &str) -> Tokens {
+        // Fails only when it has been installed already, which is as good.
+        HS512.install_default().ok();
+        let mut validation = Validation::new(Algorithm::HS512);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[AUDIENCE]);
+        validation.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
+        validation.validate_nbf = true;
+        validation.leeway = CLOCK_LEEWAY_SECS;
+        Tokens {
+            encoding: EncodingKey::from_secret(key.as_bytes()),
+            decoding: DecodingKey::from_secret(key.as_bytes()),
+            validation,
+        }
+    }
+
+    pub fn issue(&self, member: MemberId) -> Result<String, Problem> {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_err(|error| Problem::internal(&error))?;
+        self.issue_at(member, now.as_secs())
+    }
+
+    fn issue_at(&self, member: MemberId, now: u64) -> Result<String, Problem> {
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            aud: AUDIENCE.to_owned(),
+            sub: member.0.to_string(),
+            exp: now + LIFETIME.as_secs(),
+            nbf: now,
+            iat: now,
+            jti: URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>()),
+        };
+        jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims, &self.encoding)
+            .map_err(|error| Problem::internal(&error))
+    }
+
+    fn verify(&self, token: &str) -> Result<MemberId, Problem> {
+        let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation)
+            .map_err(|error| match error.kind() {
+                ErrorKind::ExpiredSignature => Problem::new(Code::ExpiredToken),
+                _ => Problem::new(Code::InvalidToken),
+            })?
+            .claims;
+        claims
+            .sub
+            .parse()
+            .map(MemberId)
+            .map_err(|_| Problem::new(Code::InvalidToken))
+    }
+}
+
+/// The member who sent the request; taking it as an argument is what makes a route need signing in.
+#[derive(Debug, Clone, Copy)]
+pub struct SignedIn(pub MemberId);
+
+impl FromRequestParts<App> for SignedIn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<SignedIn, Problem> {
+        let Some(credentials) = parts.headers.get(header::AUTHORIZATION) else {
+            return Err(Problem::new(Code::SignInNeeded));
+        };
+        let token = credentials
+            .to_str()
+            .ok()
+            .and_then(|credentials| credentials.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim())
+            .ok_or_else(|| Problem::new(Code::InvalidToken))?;
+        app.tokens.verify(token).map(SignedIn)
+    }
+}
+
+/// jsonwebtoken's own providers bring RSA and elliptic curves along; this one knows HMAC-SHA-512 alone.
+static HS512: CryptoProvider = CryptoProvider {
+    signer_factory: |algorithm, key| match algorithm {
+        Algorithm::HS512 => Ok(Box::new(Hmac::new(key.as_bytes()))),
+        _ => Err(unsupported()),
+    },
+    verifier_factory: |algorithm, key| match algorithm {
+        Algorithm::HS512 => Ok(Box::new(Hmac::new(key.try_get_as_bytes()?))),
+        _ => Err(unsupported()),
+    },
+    key_utils: KeyUtils::new_unimplemented(),
+};
+
+fn unsupported() -> Error {
+    ErrorKind::UnsupportedAlgorithm.into()
+}
+
+struct Hmac(hmac::Key);
+
+impl Hmac {
+    fn new(secret: &[u8]) -> Hmac {
+        Hmac(hmac::Key::new(hmac::HMAC_SHA512, secret))
+    }
+}
+
+impl signature::Signer<Vec<u8>> for Hmac {
+    fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
+        Ok(hmac::sign(&self.0, message).as_ref().to_vec())
+    }
+}
+
+impl signature::Verifier<Vec<u8>> for Hmac {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
+        hmac::verify(&self.0, message, signature).map_err(|_| signature::Error::new())
+    }
+}
+
+impl JwtSigner for Hmac {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::HS512
+    }
+}
+
+impl JwtVerifier for Hmac {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::HS512
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    const KEY: &str = "0123456789abcdef0123456789abcdef";
+    const ALICE: MemberId = MemberId(7);
+
+    fn now() -> u64 {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("after 1970")
+            .as_secs()
+    }
+
+    fn code(outcome: Result<MemberId, Problem>) -> String {
+        let problem: Value = serde_json::from_str(&outcome.expect_err("refused").render("test")).expect("JSON");
+        problem["code"].as_str().expect("code").to_owned()
+    }
+
+    /// A token with these claims, signed by the right key under whatever header.
+    fn forge(header: &Value, claims: &Value) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let message = format!("{}.{}", part(header), part(claims));
+        let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA512, KEY.as_bytes()), message.as_bytes());
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    fn claims() -> Value {
+        json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": "7", "exp": now() + 60, "nbf": now(), "iat": now(), "jti": "x" })
+    }
+
+    #[test]
+    fn a_token_names_its_member_until_it_expires() {
+        let tokens = Tokens::new(KEY);
+        assert_eq!(tokens.verify(&tokens.issue(ALICE).expect("issued")).ok(), Some(ALICE));
+
+        let long_ago = now() - LIFETIME.as_secs() - CLOCK_LEEWAY_SECS - 1;
+        assert_eq!(
+            code(tokens.verify(&tokens.issue_at(ALICE, long_ago).expect("issued"))),
+            "EXPIRED_TOKEN"
+        );
+        let not_yet = now() + CLOCK_LEEWAY_SECS + 60;
+        assert_eq!(
+            code(tokens.verify(&tokens.issue_at(ALICE, not_yet).expect("issued"))),
+            "INVALID_TOKEN"
+        );
+    }
+
+    #[test]
+    fn a_token_of_another_key_algorithm_issuer_or_audience_is_refused() {
+        let tokens = Tokens::new(KEY);
+        let header = json!({ "alg": "HS512", "typ": "JWT" });
+        assert_eq!(
+            tokens.verify(&forge(&header, &claims())).ok(),
+            Some(ALICE),
+            "the forge itself is right"
+        );
+
+        let of_other_key = Tokens::new("ffffffffffffffffffffffffffffffff")
+            .issue(ALICE)
+            .expect("issued");
+        assert_eq!(code(tokens.verify(&of_other_key)), "INVALID_TOKEN");
+        for algorithm in ["none", "HS256", "HS384", "RS256", "ES256", "EdDSA"] {
+            let token = forge(&json!({ "alg": algorithm, "typ": "JWT" }), &claims());
+            assert_eq!(code(tokens.verify(&token)), "INVALID_TOKEN", "{algorithm}");
+        }
+        for (claim, value) in [
+            ("iss", json!("other")),
+            ("aud", json!("other")),
+            ("sub", json!("x")),
+            ("exp", Value::Null),
+        ] {
+            let mut claims = claims();
+            claims[claim] = value;
+            assert_eq!(
+                code(tokens.verify(&forge(&header, &claims))),
+                "INVALID_TOKEN",
+                "{claim}"
+            );
+        }
+    }
+}

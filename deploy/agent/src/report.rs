@@ -1,0 +1,108 @@
+//! What this host says of itself. Pure.
+
+use crate::state::Memory;
+use crate::world::{Container, World};
+use contract::{
+    CONTRACT_VERSION, Counts, Evidence, Failure, FailureKind, Health, HostConfig, Latency, Observed, ObservedVersion,
+    Refusal, RouterReport, Weight,
+};
+use docker::Status;
+use jiff::Timestamp;
+
+/// What is known beside the world.
+#[derive(Debug)]
+pub struct Standing<'a> {
+    pub config: &'a HostConfig,
+    pub memory: &'a Memory,
+    pub refused: Option<Refusal>,
+    /// The engine or the router has been away for long: which, and why.
+    pub trouble: Option<(FailureKind, String)>,
+}
+
+pub fn compose(world: &World, standing: Standing<'_>, at: Timestamp) -> Observed {
+    let Standing {
+        config,
+        memory,
+        refused,
+        trouble,
+    } = standing;
+    let desired = memory.desired();
+    let in_force = world
+        .in_force
+        .as_ref()
+        .map(|document| document.generation)
+        .unwrap_or_default();
+    let accepted = desired.as_ref().map(|desired| desired.generation).unwrap_or_default();
+    let rollout = desired.as_ref().map(|desired| desired.rollout);
+    let mut containers: Vec<&Container> = world.containers.iter().collect();
+    // Where a release has two, the one that stands for it comes first.
+    containers.sort_by_key(|container| (container.release, !container.proven, !container.is_running()));
+    let trouble = trouble
+        .filter(|_| in_force < accepted)
+        .zip(rollout)
+        .map(|((kind, why), rollout)| Failure {
+            rollout,
+            release: None,
+            kind,
+            summary: why,
+            evidence: Evidence::default(),
+        });
+    Observed {
+        contract: CONTRACT_VERSION,
+        app: config.app.clone(),
+        environment: config.environment.clone(),
+        host: config.host.clone(),
+        at,
+        generation: in_force,
+        accepted,
+        rollout,
+        versions: containers
+            .into_iter()
+            .map(|container| version(container, world))
+            .collect(),
+        router: world.router.as_ref().map(|router| RouterReport {
+            version: router.router_version.clone(),
+            epoch: router.epoch,
+            generation: router.generation,
+            lapsed: rollout
+                .filter(|rollout| world.lapsed.contains(rollout))
+                .or(router.lapsed),
+        }),
+        tasks: memory.tasks.clone(),
+        failure: memory
+            .failure
+            .clone()
+            .filter(|failure| Some(failure.rollout) == rollout)
+            .or(trouble),
+        refused,
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+fn version(container: &Container, world: &World) -> ObservedVersion {
+    let versions = world.router.iter().flat_map(|router| &router.versions);
+    let routed = versions
+        .into_iter()
+        .find(|version| version.release == container.release);
+    ObservedVersion {
+        release: container.release,
+        image: container.image,
+        container: container.id.clone(),
+        address: Some(container.address),
+        health: health(container),
+        weight: routed.map_or(Weight::NONE, |version| version.weight),
+        counts: routed.map_or(Counts::default(), |version| version.counts),
+        latency: routed.map_or(Latency::default(), |version| version.latency.clone()),
+        restarts: container.restarts,
+    }
+}
+
+fn health(container: &Container) -> Health {
+    match container.status {
+        Status::Exited | Status::Dead | Status::Restarting => Health::Exited,
+        Status::Created => Health::Starting,
+        Status::Running | Status::Paused if !container.proven => Health::Starting,
+        Status::Running | Status::Paused if container.is_ready() => Health::Ready,
+        Status::Running | Status::Paused => Health::Unready,
+    }
+}

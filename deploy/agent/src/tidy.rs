@@ -1,0 +1,99 @@
+//! Lets go of what is not needed any more: containers, finished tasks, images. Pure.
+
+use crate::decide::Action;
+use crate::world::{Container, Job, Moment, TaskContainer, World};
+use contract::{Desired, ImageRef, Version};
+use std::time::Duration;
+
+/// A router takes a moment to finish choosing by the table before: no drain is shorter.
+const SHORTEST_DRAIN: Duration = Duration::from_millis(250);
+/// Images kept beside those of the release and its fallback, so that going back further is quick as well.
+const IMAGES_KEPT: usize = 3;
+
+/// One step towards nothing being here that is not needed.
+pub fn tidy(desired: &Desired, kept: &[&Version], world: &World, now: Moment) -> Action {
+    if !world.engine {
+        return Action::Wait;
+    }
+    let kept: Vec<&Container> = kept.iter().filter_map(|version| world.container(version)).collect();
+    let surplus = world
+        .containers
+        .iter()
+        .filter(|found| kept.iter().all(|container| container.id != found.id));
+    for container in surplus {
+        if let Some(action) = let_go(container, &kept, desired, world, now) {
+            return action;
+        }
+    }
+    let finished =
+        |found: &&TaskContainer| world.results.contains(&found.task) && !world.jobs.contains(&Job::Task(found.task));
+    if let Some(task) = world.tasks.iter().find(finished) {
+        return Action::RemoveTask(task.id.clone());
+    }
+    prune(desired, world)
+}
+
+/// Stop routing, drain, stop. What the router still sends requests to is never touched.
+fn let_go(container: &Container, kept: &[&Container], desired: &Desired, world: &World, now: Moment) -> Option<Action> {
+    let is_busy = [
+        Job::Retire(container.id.clone()),
+        Job::Revive(container.id.clone()),
+        Job::Start(container.release),
+    ];
+    if is_busy.iter().any(|job| world.jobs.contains(job)) {
+        return None;
+    }
+    if !container.proven {
+        return Some(Action::Retire(container.id.clone()));
+    }
+    // Without a document in force it is not known what serves; without a router it is not known what it sends where.
+    world.in_force.as_ref()?;
+    let in_flight = world.in_flight(container.release)?;
+    let has_heir = kept.iter().any(|other| other.release == container.release);
+    if world.is_routed(container.release) && !has_heir {
+        return None;
+    }
+    let retire = Some(Action::Retire(container.id.clone()));
+    if !container.is_running() {
+        return retire;
+    }
+    let Some(since) = container.draining_since else {
+        return Some(Action::Drain(container.id.clone()));
+    };
+    let drained = now.saturating_sub(since);
+    let is_over = drained >= Duration::from_millis(desired.drain.requests_ms);
+    if (in_flight == 0 || is_over) && drained >= SHORTEST_DRAIN {
+        retire
+    } else {
+        None
+    }
+}
+
+fn prune(desired: &Desired, world: &World) -> Action {
+    let is_settled = world
+        .in_force
+        .as_ref()
+        .is_some_and(|document| document.generation == desired.generation);
+    if !is_settled || !world.jobs.is_empty() {
+        return Action::Wait;
+    }
+    let fallback = desired.fallback.as_ref().map(|fallback| &fallback.version);
+    let named = |image: &ImageRef| {
+        desired
+            .release
+            .iter()
+            .chain(fallback)
+            .any(|version| version.image == *image)
+    };
+    let used = |image: &ImageRef| world.containers.iter().any(|container| container.image == image.digest);
+    let older = world.pulled.len().saturating_sub(IMAGES_KEPT);
+    let excess = world.pulled[..older]
+        .iter()
+        .filter(|image| !named(image) && !used(image));
+    let excess: Vec<ImageRef> = excess.cloned().collect();
+    if excess.is_empty() {
+        Action::Wait
+    } else {
+        Action::Prune(excess)
+    }
+}

@@ -1,0 +1,178 @@
+//! Documents as files, for hosts and controller on one machine.
+
+use crate::store::{Condition, MAX_DOCUMENT_BYTES, Read, Revision, WriteError, oversized};
+use anyhow::{Context as _, Result, anyhow};
+use contract::Digest;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Two publishers hold the lock for milliseconds each; longer means that one of them hangs.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// Begins with a dot, so that what a killed writer leaves is never listed.
+const TEMPORARY: &str = ".writing-";
+const LOCK_RETRY: Duration = Duration::from_millis(5);
+
+#[derive(Debug, Clone)]
+pub struct Directory {
+    root: PathBuf,
+}
+
+impl Directory {
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    pub async fn read(&self, key: &str, known: Option<&Revision>) -> Result<Read> {
+        let (path, known) = (self.root.join(key), known.cloned());
+        blocking(move || read(&path, known.as_ref())).await
+    }
+
+    pub async fn write(&self, key: &str, bytes: Vec<u8>, condition: Condition<'_>) -> Result<Revision, WriteError> {
+        let path = self.root.join(key);
+        let expected = match condition {
+            Condition::None => {
+                return blocking(move || replace(&path, &bytes))
+                    .await
+                    .map_err(WriteError::Failed);
+            }
+            Condition::Absent => None,
+            Condition::Is(revision) => Some(revision.clone()),
+        };
+        let lock = self.root.join(".lock");
+        let swap = move || swap(&path, &bytes, expected.as_ref(), &lock);
+        blocking(swap).await?.ok_or(WriteError::Conflict)
+    }
+
+    pub async fn list(&self, folder: &str, limit: usize) -> Result<Vec<String>> {
+        let path = self.root.join(folder);
+        blocking(move || list(&path, limit)).await
+    }
+
+    pub fn locate(&self, key: &str) -> String {
+        self.root.join(key).display().to_string()
+    }
+}
+
+/// Files block, and an fsync may take long: none of it on the threads that serve probes and timers.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .context("a file operation was cut off")?
+}
+
+fn read(path: &Path, known: Option<&Revision>) -> Result<Read> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Read::Absent),
+        Err(error) => return Err(error).with_context(|| format!("cannot open `{}`", path.display())),
+    };
+    let mut bytes = Vec::new();
+    let read = file.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut bytes);
+    read.with_context(|| format!("cannot read `{}`", path.display()))?;
+    if bytes.len() as u64 > MAX_DOCUMENT_BYTES {
+        return Ok(Read::Oversized);
+    }
+    let revision = revision(&bytes);
+    Ok(if known == Some(&revision) {
+        Read::Unchanged
+    } else {
+        Read::Found(bytes, revision)
+    })
+}
+
+/// Of the content, not of the file's times: those are too coarse to tell two quick writes apart.
+fn revision(bytes: &[u8]) -> Revision {
+    Revision(Digest::of(bytes).to_string())
+}
+
+/// Replaces the document if it is the expected one; `None` if it is not. The lock is the kernel's, so that a publisher
+/// that was killed leaves none behind.
+fn swap(path: &Path, bytes: &[u8], expected: Option<&Revision>, lock: &Path) -> Result<Option<Revision>> {
+    let _lock = hold(lock)?;
+    let found = match read(path, None)? {
+        Read::Found(_, revision) => Some(revision),
+        Read::Absent | Read::Unchanged => None,
+        // What cannot be read must not be overwritten unseen.
+        Read::Oversized => return Err(anyhow!(oversized(&path.display().to_string()))),
+    };
+    if found.as_ref() != expected {
+        Ok(None)
+    } else {
+        replace(path, bytes).map(Some)
+    }
+}
+
+fn hold(path: &Path) -> Result<File> {
+    make_parent(path)?;
+    let opened = OpenOptions::new().create(true).truncate(false).write(true).open(path);
+    let file = opened.with_context(|| format!("cannot open the lock file `{}`", path.display()))?;
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(LOCK_RETRY),
+            Err(TryLockError::WouldBlock) => {
+                let seconds = LOCK_PATIENCE.as_secs();
+                return Err(anyhow!(
+                    "another publisher has held `{}` for {seconds} s; `fuser -v` on it names the process",
+                    path.display()
+                ));
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("cannot lock `{}`", path.display()));
+            }
+        }
+    }
+}
+
+/// Temporary file, fsync, rename, fsync of the folder: whoever reads, also after power loss, finds the old document or
+/// the new one.
+fn replace(path: &Path, bytes: &[u8]) -> Result<Revision> {
+    let folder = make_parent(path)?;
+    let write = || -> std::io::Result<()> {
+        let mut temporary = tempfile::Builder::new()
+            .prefix(TEMPORARY)
+            // Readable by whoever may enter the folder: these documents hold no secrets, and hosts may be other users.
+            .permissions(fs::Permissions::from_mode(0o644))
+            .tempfile_in(folder)?;
+        temporary.write_all(bytes)?;
+        temporary.as_file().sync_all()?;
+        temporary.persist(path)?;
+        File::open(folder)?.sync_all()
+    };
+    write().with_context(|| format!("cannot write `{}`", path.display()))?;
+    Ok(revision(bytes))
+}
+
+fn make_parent(path: &Path) -> Result<&Path> {
+    let folder = path
+        .parent()
+        .with_context(|| format!("`{}` lies in no folder", path.display()))?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot create the folder `{}`", folder.display()))?;
+    Ok(folder)
+}
+
+fn list(folder: &Path, limit: usize) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("cannot list `{}`", folder.display())),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.with_context(|| format!("cannot list `{}`", folder.display()))?;
+        let document = entry
+            .file_name()
+            .into_string()
+            .ok()
+            .filter(|name| !name.starts_with('.'));
+        names.extend(document);
+        if names.len() == limit {
+            break;
+        }
+    }
+    Ok(names)
+}

@@ -1,0 +1,95 @@
+//! What an agent tells its router, over the router's admin socket.
+//!
+//! `PUT /table` with a [`Table`] answers 200 with the [`RouterStatus`] once it is in force and on disk, or 409 if its
+//! generation is lower than the one in force. `GET /status` answers with a [`RouterStatus`]. The same generation may be put
+//! again with other readiness or addresses: those are facts of this host and change without the controller.
+
+use crate::{Counts, Generation, Latency, ReleaseId, RolloutId, Weight};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    pub generation: Generation,
+    /// The weights add up to 1000 unless there is no backend at all.
+    pub backends: Vec<Backend>,
+    pub lease: Option<TableLease>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Backend {
+    pub release: ReleaseId,
+    pub role: Role,
+    pub address: SocketAddr,
+    pub weight: Weight,
+    /// Takes traffic only while it says it can; with nobody ready, the stable one is tried all the same.
+    pub ready: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Where traffic returns when anything goes wrong.
+    Stable,
+    /// On trial.
+    Candidate,
+}
+
+/// Without a newer table in time, all weight returns to the stable backend, for good for this rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableLease {
+    pub rollout: RolloutId,
+    /// What was left of the lease when the agent sent this table.
+    pub ttl_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouterStatus {
+    pub router_version: String,
+    pub epoch: u64,
+    pub generation: Generation,
+    pub lapsed: Option<RolloutId>,
+    pub versions: Vec<VersionStatus>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VersionStatus {
+    pub release: ReleaseId,
+    /// The weight in force; none for a version that is only draining.
+    pub weight: Weight,
+    /// Requests begun and not yet wholly answered.
+    pub in_flight: u64,
+    pub counts: Counts,
+    pub latency: Latency,
+}
+
+impl Table {
+    /// A table that could not have come from a sound agent: said in words, or `None`.
+    pub fn flaw(&self) -> Option<String> {
+        let total: u32 = self
+            .backends
+            .iter()
+            .map(|backend| u32::from(backend.weight.as_per_mille()))
+            .sum();
+        let stable = self
+            .backends
+            .iter()
+            .filter(|backend| backend.role == Role::Stable)
+            .count();
+        if self.backends.len() > 16 {
+            return Some(format!("{} backends; at most 16 are expected", self.backends.len()));
+        }
+        if !self.backends.is_empty() && total != 1000 {
+            return Some(format!("the weights add up to {total} per mille, not to 1000"));
+        }
+        if !self.backends.is_empty() && stable != 1 {
+            return Some(format!("{stable} stable backends; exactly one is expected"));
+        }
+        None
+    }
+}

@@ -1,0 +1,197 @@
+//! Bodies on their way through: never held whole, watched as they pass.
+
+use crate::connection::InRequest;
+use crate::counters::Attempt;
+use crate::pool::Lease;
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+/// A request's body, from the client to a backend.
+#[derive(Debug)]
+pub struct Upload {
+    incoming: Incoming,
+    progress: Arc<Progress>,
+}
+
+/// How an upload is getting on, for those who wait for the answer.
+#[derive(Debug)]
+pub struct Progress {
+    began: Instant,
+    last_byte_ms: AtomicU64,
+    client_failed: AtomicBool,
+    awaits_client: AtomicBool,
+}
+
+impl Upload {
+    pub fn new(incoming: Incoming) -> (Self, Arc<Progress>) {
+        let progress = Arc::new(Progress {
+            began: Instant::now(),
+            last_byte_ms: AtomicU64::new(0),
+            client_failed: AtomicBool::new(false),
+            awaits_client: AtomicBool::new(false),
+        });
+        (
+            Self {
+                incoming,
+                progress: progress.clone(),
+            },
+            progress,
+        )
+    }
+}
+
+impl Progress {
+    pub fn last_byte(&self) -> Instant {
+        self.began + Duration::from_millis(self.last_byte_ms.load(Relaxed))
+    }
+
+    /// The client broke off in the middle of its body.
+    pub fn client_failed(&self) -> bool {
+        self.client_failed.load(Relaxed)
+    }
+
+    /// The next byte has to come from the client; else the backend has all there is, or does not take more.
+    pub fn awaits_client(&self) -> bool {
+        self.awaits_client.load(Relaxed)
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        let progress = &self.progress;
+        progress.awaits_client.store(polled.is_pending(), Relaxed);
+        let frame = ready!(polled);
+        let ms = u64::try_from(progress.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        progress.last_byte_ms.store(ms, Relaxed);
+        if let Some(Err(_)) = &frame {
+            progress.client_failed.store(true, Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// An answer's body, to the client.
+#[derive(Debug)]
+pub struct Download {
+    content: Content,
+    /// The connection and everything else that is occupied until the last byte is out.
+    _in_request: InRequest,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// Written by the router itself.
+    Own(Option<Bytes>),
+    Passing(Box<Passing>),
+}
+
+#[derive(Debug)]
+struct Passing {
+    incoming: Incoming,
+    attempt: Attempt,
+    progress: Arc<Progress>,
+    lease: Option<Lease>,
+    ended: bool,
+}
+
+impl Download {
+    pub fn own(text: &'static str, in_request: InRequest) -> Self {
+        let text = (!text.is_empty()).then(|| Bytes::from_static(text.as_bytes()));
+        Self {
+            content: Content::Own(text),
+            _in_request: in_request,
+        }
+    }
+
+    pub fn passing(sent: Sent, incoming: Incoming, in_request: InRequest) -> Self {
+        let Sent {
+            attempt,
+            progress,
+            lease,
+        } = sent;
+        let passing = Passing {
+            incoming,
+            attempt,
+            progress,
+            lease: Some(lease),
+            ended: false,
+        };
+        Self {
+            content: Content::Passing(Box::new(passing)),
+            _in_request: in_request,
+        }
+    }
+}
+
+/// A request that a backend has begun to answer.
+#[derive(Debug)]
+pub struct Sent {
+    pub attempt: Attempt,
+    pub progress: Arc<Progress>,
+    pub lease: Lease,
+}
+
+impl Body for Download {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.content {
+            Content::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Content::Passing(passing) => passing.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Own(text) => text.is_none(),
+            Content::Passing(passing) => passing.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Own(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
+            Content::Passing(passing) => passing.incoming.size_hint(),
+        }
+    }
+}
+
+impl Passing {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        match &frame {
+            Some(Ok(_)) => (),
+            Some(Err(_)) if self.progress.client_failed() => self.attempt.void(),
+            Some(Err(_)) => self.attempt.broke(),
+            None => self.ended = true,
+        }
+        Poll::Ready(frame)
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        // Of a body of known length the end is never polled.
+        if self.ended || self.incoming.is_end_stream() {
+            self.lease.take().into_iter().for_each(Lease::finish);
+        }
+    }
+}

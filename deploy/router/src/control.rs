@@ -1,0 +1,181 @@
+//! The table in force: taken from the agent, kept on disk, swapped under the requests, reverted when its lease runs out.
+
+use crate::clock::Clock;
+use crate::counters::Versions;
+use crate::routes::Routes;
+use crate::state::{Refused, State};
+use crate::state_file::StateFile;
+use anyhow::Result;
+use arc_swap::ArcSwap;
+use contract::{RouterStatus, Table, VersionStatus, Weight};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, Notify};
+
+#[derive(Debug)]
+pub struct Control {
+    /// Requests read this and nothing else here.
+    pub routes: ArcSwap<Routes>,
+    clock: Clock,
+    held: Mutex<Held>,
+    /// A lease may have come or gone.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Held {
+    state: State,
+    versions: Versions,
+    /// `None` once given up to the next router.
+    file: Option<Arc<StateFile>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error("this router is stopping; its successor answers here in a moment")]
+    Stopping,
+    #[error("the table could not be made durable and is not in force: {0:#}")]
+    NotSaved(anyhow::Error),
+}
+
+impl Control {
+    /// Starts from what the last router knew, so that a restarted one serves before the agent says anything.
+    pub fn start(state_path: &Path) -> Result<Self> {
+        let file = StateFile::open(state_path)?;
+        let clock = Clock::new()?;
+        let previous = file.load()?;
+        // Without a predecessor's epoch, the time is a number that exceeds all of them.
+        let state = State::resume(previous, crate::clock::unix_seconds(), &clock.now());
+        if let Err(error) = file.save(&state) {
+            // Serving matters more: the next table that cannot be saved is refused by name.
+            tracing::error!(
+                why = format!("{error:#}"),
+                "the new epoch could not be saved; serving all the same"
+            );
+        }
+        let mut versions = Versions::default();
+        let routes = Routes::build(state.in_force(), &Routes::default(), &mut versions);
+        tracing::info!(
+            epoch = state.epoch, generation = %state.table.generation, backends = routes.backends.len(),
+            "routing by the last table"
+        );
+        let held = Mutex::new(Held {
+            state,
+            versions,
+            file: Some(Arc::new(file)),
+        });
+        Ok(Self {
+            routes: ArcSwap::from_pointee(routes),
+            clock,
+            held,
+            changed: Notify::new(),
+        })
+    }
+
+    /// On disk first, then in force: a table that was acknowledged survives anything.
+    pub async fn put(&self, table: Table) -> Result<RouterStatus, PutError> {
+        let mut held = self.held.lock().await;
+        let file = held.file.clone().ok_or(PutError::Stopping)?;
+        let next = held.state.accept(table, &self.clock.now())?;
+        if next != held.state {
+            save(file, next.clone()).await.map_err(PutError::NotSaved)?;
+            tracing::info!(generation = %next.table.generation, table = %describe(&next.in_force()), "new table");
+            self.install(&mut held, next);
+        }
+        Ok(status(&mut held))
+    }
+
+    pub async fn status(&self) -> RouterStatus {
+        status(&mut *self.held.lock().await)
+    }
+
+    /// Returns traffic to the stable backend whenever a lease runs out. Never ends.
+    pub async fn watch_lease(&self) {
+        loop {
+            let remaining = {
+                let held = self.held.lock().await;
+                let now = self.clock.now();
+                held.state
+                    .deadline
+                    .as_ref()
+                    .map(|deadline| Duration::from_millis(deadline.ms.saturating_sub(now.ms)))
+            };
+            match remaining {
+                None => self.changed.notified().await,
+                Some(remaining) if remaining.is_zero() => self.lapse().await,
+                Some(remaining) => tokio::select! {
+                    () = self.changed.notified() => (),
+                    () = tokio::time::sleep(remaining) => (),
+                },
+            }
+        }
+    }
+
+    /// In force first, then on disk: safety does not wait for a full disk. A restarted router sees the deadline passed
+    /// and comes to the same conclusion.
+    async fn lapse(&self) {
+        let mut held = self.held.lock().await;
+        let mut next = held.state.clone();
+        if !next.lapse_if_due(&self.clock.now()) {
+            return;
+        }
+        tracing::warn!(rollout = ?next.lapsed, "the lease ran out: all weight returns to the stable version");
+        self.install(&mut held, next.clone());
+        let Some(file) = held.file.clone() else { return };
+        if let Err(error) = save(file, next).await {
+            tracing::error!(why = format!("{error:#}"), "the lapse could not be saved");
+        }
+    }
+
+    fn install(&self, held: &mut Held, state: State) {
+        let routes = Routes::build(state.in_force(), &self.routes.load(), &mut held.versions);
+        self.routes.store(Arc::new(routes));
+        held.state = state;
+        self.changed.notify_one();
+    }
+
+    /// Lets the next router have the state file. Nothing is written by this one from here on.
+    pub async fn give_up(&self) {
+        self.held.lock().await.file = None;
+    }
+}
+
+async fn save(file: Arc<StateFile>, state: State) -> Result<()> {
+    // Syncing a file takes milliseconds, at times many; requests do not wait behind it.
+    tokio::task::spawn_blocking(move || file.save(&state)).await?
+}
+
+fn status(held: &mut Held) -> RouterStatus {
+    let table = held.state.in_force();
+    let weight = |release| {
+        let backend = table.backends.iter().find(|backend| backend.release == release);
+        backend.map_or(Weight::NONE, |backend| backend.weight)
+    };
+    held.versions
+        .forget_finished(|release| table.backends.iter().any(|backend| backend.release == *release));
+    let versions = held.versions.iter().map(|(release, counters)| VersionStatus {
+        release: *release,
+        weight: weight(*release),
+        in_flight: counters.in_flight(),
+        counts: counters.counts(),
+        latency: counters.latency(),
+    });
+    RouterStatus {
+        router_version: env!("CARGO_PKG_VERSION").to_owned(),
+        epoch: held.state.epoch,
+        generation: held.state.table.generation,
+        lapsed: held.state.lapsed,
+        versions: versions.collect(),
+    }
+}
+
+fn describe(table: &Table) -> String {
+    let line = |backend: &contract::Backend| {
+        let unready = if backend.ready { "" } else { " (not ready)" };
+        format!("{} {} at {}{unready}", backend.release, backend.weight, backend.address)
+    };
+    table.backends.iter().map(line).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,164 @@
+//! Connections to one backend.
+
+use crate::body::Upload;
+use crate::limits::{CONNECT_TIMEOUT, HEAD_BYTES, POOL_CONNECTIONS, POOL_IDLE};
+use http::Request;
+use http::Response;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use tokio::net::TcpStream;
+
+#[derive(Debug)]
+pub struct Pool {
+    pub address: SocketAddr,
+    /// Most recently used last, which is where the next is taken from.
+    idle: Mutex<Vec<Idle>>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: SendRequest<Upload>,
+    since: Instant,
+}
+
+/// An answer, and the connection it is still coming through.
+#[derive(Debug)]
+pub struct Answered {
+    pub response: Response<Incoming>,
+    pub lease: Lease,
+}
+
+/// A connection in use. Given back when its answer is complete; otherwise dropped, which closes it.
+#[derive(Debug)]
+pub struct Lease {
+    connection: SendRequest<Upload>,
+    pool: Arc<Pool>,
+}
+
+#[derive(Debug)]
+pub enum SendError {
+    /// Not a byte of it was written: it may go elsewhere.
+    NotSent {
+        request: Box<Request<Upload>>,
+        why: io::Error,
+    },
+    /// The backend may have begun to act on it.
+    Broken(hyper::Error),
+}
+
+impl Pool {
+    pub fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            idle: Mutex::default(),
+        }
+    }
+
+    pub async fn send(self: &Arc<Self>, mut request: Request<Upload>) -> Result<Answered, SendError> {
+        // An idle connection may have been closed by the backend; each is tried at most once, then a new one.
+        loop {
+            let (mut connection, is_new) = match self.take_idle() {
+                Some(connection) => (connection, false),
+                None => match self.connect().await {
+                    Ok(connection) => (connection, true),
+                    Err(why) => {
+                        return Err(SendError::NotSent {
+                            request: Box::new(request),
+                            why,
+                        });
+                    }
+                },
+            };
+            let mut error = match connection.try_send_request(request).await {
+                Ok(response) => {
+                    return Ok(Answered {
+                        response,
+                        lease: Lease {
+                            connection,
+                            pool: self.clone(),
+                        },
+                    });
+                }
+                Err(error) => error,
+            };
+            match error.take_message() {
+                Some(unsent) if !is_new => request = unsent,
+                Some(unsent) => {
+                    let why = io::Error::other(error.into_error());
+                    return Err(SendError::NotSent {
+                        request: Box::new(unsent),
+                        why,
+                    });
+                }
+                None => return Err(SendError::Broken(error.into_error())),
+            }
+        }
+    }
+
+    async fn connect(&self) -> io::Result<SendRequest<Upload>> {
+        let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(self.address)).await??;
+        stream.set_nodelay(true)?;
+        let mut builder = Builder::new();
+        builder.max_buf_size(HEAD_BYTES).max_header_size(HEAD_BYTES);
+        let (sender, connection) = builder
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
+        tokio::spawn(async move {
+            // Whoever waits for an answer through this connection gets the error too; an idle one has nobody to tell.
+            if let Err(error) = connection.with_upgrades().await {
+                tracing::debug!(%error, "a backend connection ended");
+            }
+        });
+        Ok(sender)
+    }
+
+    fn take_idle(&self) -> Option<SendRequest<Upload>> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(Idle { connection, since }) = idle.pop() {
+            if since.elapsed() < POOL_IDLE && !connection.is_closed() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    fn give_back(&self, connection: SendRequest<Upload>) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < POOL_CONNECTIONS && !connection.is_closed() {
+            idle.push(Idle {
+                connection,
+                since: Instant::now(),
+            });
+        }
+    }
+
+    /// Closes what has been idle for too long.
+    pub fn prune(&self) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|idle| idle.since.elapsed() < POOL_IDLE && !idle.connection.is_closed());
+    }
+}
+
+impl Lease {
+    /// Gives the connection back once it is ready for another request, which is at once or a moment after the answer's
+    /// last byte, unless the request's body is still being sent.
+    pub fn finish(mut self) {
+        if self.connection.is_ready() {
+            return self.pool.give_back(self.connection);
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        runtime.spawn(async move {
+            if let Ok(Ok(())) = tokio::time::timeout(CONNECT_TIMEOUT, self.connection.ready()).await {
+                self.pool.give_back(self.connection);
+            }
+        });
+    }
+}

@@ -1,0 +1,9 @@
+//! The real binary on free loopback ports, spoken to by real clients.
+
+mod balancer;
+mod bucket;
+mod engine;
+mod process;
+mod registry;
+mod site;
+mod support;

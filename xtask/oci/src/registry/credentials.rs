@@ -1,0 +1,126 @@
+//! Who we are to a registry.
+
+use super::docker_config::DockerConfig;
+use super::{Problem, Repository};
+use std::fmt;
+use std::path::PathBuf;
+
+/// Where credentials come from. They are looked up when a registry first asks, not before.
+#[derive(Debug, Clone, Default)]
+pub enum CredentialSource {
+    #[default]
+    Anonymous,
+    /// `config.json` and the helpers it names, in this directory or, if none is given, where Docker looks.
+    DockerConfig {
+        directory: Option<PathBuf>,
+    },
+    /// The environment variables `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`.
+    Env,
+    Given(Login),
+}
+
+#[derive(Debug, Clone)]
+pub enum Login {
+    Password {
+        username: String,
+        password: Secret,
+    },
+    /// What a token server gave once, to be shown instead of a password.
+    IdentityToken(Secret),
+}
+
+/// Text that never shows itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the request that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl CredentialSource {
+    /// `None`: nobody in particular.
+    pub(super) async fn login(&self, repository: &Repository) -> Result<Option<Login>, Problem> {
+        match self {
+            Self::Anonymous => Ok(None),
+            Self::Given(login) => Ok(Some(login.clone())),
+            Self::Env => from_variables(|name| std::env::var(name).ok()).map(Some),
+            Self::DockerConfig { directory } => {
+                let directory = match directory {
+                    Some(directory) => directory.clone(),
+                    None => default_directory().ok_or_else(|| Problem::Credentials {
+                        place: "Docker's config".into(),
+                        why: "neither DOCKER_CONFIG nor HOME is set".into(),
+                    })?,
+                };
+                DockerConfig::read(&directory.join("config.json"))
+                    .await?
+                    .login(repository.host())
+                    .await
+            }
+        }
+    }
+}
+
+fn default_directory() -> Option<PathBuf> {
+    let variable = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    variable("DOCKER_CONFIG").or_else(|| Some(variable("HOME")?.join(".docker")))
+}
+
+fn from_variables(read: impl Fn(&str) -> Option<String>) -> Result<Login, Problem> {
+    let required = |name: &str| {
+        let missing = || Problem::Credentials {
+            place: "the environment".into(),
+            why: format!("{name} is not set"),
+        };
+        read(name).filter(|value| !value.is_empty()).ok_or_else(missing)
+    };
+    let username = required("REGISTRY_USERNAME")?;
+    Ok(Login::Password {
+        username,
+        password: Secret::new(required("REGISTRY_PASSWORD")?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_variables_are_needed_and_the_missing_one_is_named() {
+        let given = |pairs: &'static [(&str, &str)]| {
+            from_variables(|name| {
+                pairs
+                    .iter()
+                    .find(|(key, _)| *key == name)
+                    .map(|(_, value)| value.to_string())
+            })
+        };
+        let login = given(&[("REGISTRY_USERNAME", "ann"), ("REGISTRY_PASSWORD", "hunter2")]).unwrap();
+        assert_eq!(
+            format!("{login:?}"),
+            r#"Password { username: "ann", password: Secret(…) }"#
+        );
+        let problem = given(&[("REGISTRY_USERNAME", "ann"), ("REGISTRY_PASSWORD", "")]).unwrap_err();
+        assert!(
+            problem.to_string().contains("REGISTRY_PASSWORD is not set"),
+            "{problem}"
+        );
+    }
+}

@@ -1,0 +1,200 @@
+//! The validated pipeline: nothing in here can be wrong any more.
+
+use contract::{AppName, Drain, EnvironmentName, HealthGate, HostName, SecretName, Weight, judge::Thresholds};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Pipeline {
+    /// The overlay in force: `local` unless asked otherwise.
+    pub profile: String,
+    pub app: AppName,
+    pub source: Source,
+    pub build: Build,
+    pub registry: Registry,
+    pub channel: Channel,
+    pub test: Test,
+    pub staging: Environment,
+    pub production: Environment,
+    pub frontend: Option<Frontend>,
+    /// The embedded ground; `None` where hosts, registry and bucket are real.
+    pub ground: Option<Ground>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Source {
+    pub branch: String,
+    pub require_branch: bool,
+    pub require_clean: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Build {
+    /// The cargo package, and its binary of the same name unless `binary` says otherwise.
+    pub package: String,
+    pub binary: String,
+    pub builder: Builder,
+    /// For the docker builder, relative to the project.
+    pub dockerfile: PathBuf,
+    /// The port the app listens on in its container.
+    pub port: u16,
+    /// The image's own health check: arguments to the binary.
+    pub healthcheck: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Builder {
+    /// Native for a cargo package, docker where only a Dockerfile is there.
+    Auto,
+    Native,
+    Docker,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Registry {
+    /// `host[:port]/path`; `None` is the embedded registry.
+    pub repository: Option<String>,
+    pub auth: RegistryAuth,
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RegistryAuth {
+    Anonymous,
+    /// `~/.docker/config.json` and its credential helpers.
+    DockerConfig,
+    /// The environment variables `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`.
+    Env,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Channel {
+    /// Under `.release/channel` unless a path is given.
+    Directory(Option<PathBuf>),
+    S3 {
+        bucket: String,
+        prefix: String,
+        region: String,
+        endpoint: Option<String>,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Test {
+    pub services: BTreeMap<String, Service>,
+    pub env: EnvSpec,
+    pub health: HealthGate,
+    /// Arguments to the image, run before it is started (such as a migration).
+    pub migrate: Option<Migrate>,
+    /// Run on this machine with `BASE_URL` set; exit code 0 means passed.
+    pub command: Vec<String>,
+    pub timeout: Duration,
+    /// Whether a database that is not the named image may stand in for it.
+    pub allow_substitute: bool,
+}
+
+/// A service the app needs: for the test stage and, on the ground, for each environment. Its name is its host name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Service {
+    pub image: String,
+    pub port: u16,
+    pub database: String,
+    pub username: String,
+    /// The app's secret that carries this service's password; made up at random.
+    pub password: SecretName,
+    pub health: ServiceHealth,
+    /// Server arguments.
+    pub command: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ServiceHealth {
+    /// An exec array, run inside the container.
+    pub command: Vec<String>,
+    pub interval: Duration,
+    pub timeout: Duration,
+    /// Not healthy by then: failed.
+    pub deadline: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct EnvSpec {
+    pub clear: BTreeMap<String, String>,
+    pub secret: Vec<SecretName>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Migrate {
+    /// Arguments to the image's entry point.
+    pub command: Vec<String>,
+    pub timeout: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Environment {
+    pub name: EnvironmentName,
+    pub hosts: Vec<HostName>,
+    pub env: EnvSpec,
+    pub migrate: Option<Migrate>,
+    pub health: HealthGate,
+    pub drain: Drain,
+    pub memory_mb: Option<u64>,
+    pub smoke: Vec<Smoke>,
+    pub approval: Option<Approval>,
+    pub canary: Canary,
+    /// How long the settled weight is watched before the fallback is stopped.
+    pub bake: Duration,
+    /// How long hosts follow a rollout without hearing from its controller.
+    pub lease_ttl: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Smoke {
+    pub path: String,
+    pub status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Approval {
+    pub timeout: Duration,
+    /// Empty: anyone.
+    pub approvers: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Canary {
+    /// Rising; the last is 100 %.
+    pub steps: Vec<Step>,
+    pub judge: Thresholds,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Step {
+    pub weight: Weight,
+    pub bake: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Frontend {
+    pub dir: PathBuf,
+    pub entry: String,
+    /// `None` is the embedded bucket.
+    pub bucket: Option<String>,
+    pub distribution: Option<String>,
+    pub keep_releases: u32,
+}
+
+/// Ports of the ground that must be exactly these; the others are chosen once and kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Ground {
+    pub site: Option<u16>,
+    pub production: Option<u16>,
+    pub staging: Option<u16>,
+    pub registry: Option<u16>,
+    pub bucket: Option<u16>,
+}

@@ -1,0 +1,79 @@
+//! The values a pipeline is made of. Each type says what it expects, reads only that, and describes itself to editors.
+
+mod name;
+mod number;
+mod path;
+mod time;
+mod word;
+
+pub use name::{ProfileName, ServiceName, VariableName};
+pub use number::{Version, Whole};
+pub use path::{AnyPath, Endpoint, ProjectPath, Repository, UrlPath};
+pub use time::{HOUR, MINUTE, SECOND, Time};
+pub use word::{Prose, Word};
+
+use crate::form::Scalar;
+use crate::model::{Builder, RegistryAuth};
+use crate::node::Value;
+use schemars::{Schema, json_schema};
+
+impl Value {
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+impl Scalar for bool {
+    type Value = bool;
+
+    fn expected() -> String {
+        "`true` or `false`".to_owned()
+    }
+
+    fn read(value: &Value) -> Option<bool> {
+        match value {
+            Value::Flag(flag) => Some(*flag),
+            _ => None,
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "boolean" })
+    }
+}
+
+/// A choice of names, as the model has it.
+macro_rules! keyword {
+    ($type:ty { $($name:literal => $value:expr,)+ }) => {
+        impl Scalar for $type {
+            type Value = Self;
+            const NAMES: &'static [&'static str] = &[$($name),+];
+
+            fn expected() -> String {
+                let names: Vec<String> = Self::NAMES.iter().map(|name| format!("`{name}`")).collect();
+                format!("one of {}", names.join(", "))
+            }
+
+            fn read(value: &Value) -> Option<Self> {
+                match value.text()? {
+                    $($name => Some($value),)+
+                    _ => None,
+                }
+            }
+
+            fn schema() -> Schema {
+                json_schema!({ "enum": Self::NAMES })
+            }
+        }
+    };
+}
+
+keyword!(Builder { "auto" => Self::Auto, "native" => Self::Native, "docker" => Self::Docker, });
+keyword!(RegistryAuth {
+    "anonymous" => Self::Anonymous,
+    "docker-config" => Self::DockerConfig,
+    "env" => Self::Env,
+});

@@ -1,0 +1,138 @@
+//! Where the app runs, and how a new version gets there.
+
+use super::{Drain, Env, Health, Migrate};
+use crate::form::{Form, Key, Leaf, List, form};
+use crate::node::Node;
+use crate::problem::{Problem, Problems};
+use crate::scalar::{HOUR, MINUTE, SECOND, Time, UrlPath, Whole, Word};
+use contract::{HostName, Weight};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use std::borrow::Cow;
+
+form! {
+    /// Where the app runs.
+    Environments {
+        /// Where a release is tried out.
+        staging: Environment,
+        /// Where users are.
+        production: Environment,
+    }
+}
+
+form! {
+    /// One place the app runs in.
+    Environment {
+        /// What runs it. Default on the local ground: `staging-1`; `production-1` and `production-2`.
+        target: Target,
+        /// Configuration, besides that for everywhere.
+        env: Env,
+        /// When the app counts as ready, where it differs from everywhere.
+        health: Health,
+        /// What prepares the database, where it differs from everywhere.
+        migrate: Migrate,
+        /// How the app is stopped, where it differs from everywhere.
+        drain: Drain,
+        /// Memory limit, where it differs from everywhere.
+        memory_mb: Leaf<Whole<16, 1_048_576>>,
+        /// Requests that must be answered as said, before the release goes on.
+        smoke: List<Smoke>,
+        /// Whether and how long a person is waited for. Default: production waits, staging does not.
+        approval: Approval,
+        /// How traffic moves to a new version. Default: 5 %, 25 %, 50 %, `2m` each, 100 %; in staging all at once.
+        canary: Canary,
+        /// How long the new version is watched before the old one is stopped. Default: `5m`; in staging `0s`.
+        bake: Leaf<Time<0, { 24 * HOUR }>>,
+        /// How long hosts follow a rollout without hearing from its controller. Default: `30s`.
+        lease_ttl: Leaf<Time<{ 5 * SECOND }, { 10 * MINUTE }>>,
+    }
+}
+
+form! {
+    /// What runs an environment: one of these.
+    choice Target {
+        /// Machines with an agent, by name.
+        hosts: List<Leaf<HostName>>,
+        /// Not supported yet: all machines of a group.
+        fleet: Later,
+        /// Not supported yet: an Amazon ECS service.
+        ecs: Later,
+    }
+}
+
+form! {
+    /// A request and its answer.
+    Smoke {
+        /// The path asked for.
+        path: Leaf<UrlPath>,
+        /// The status expected. Default: 200.
+        status: Leaf<Whole<100, 599>>,
+    }
+}
+
+form! {
+    /// A person's yes.
+    Approval {
+        /// Whether it is asked for. Default: true.
+        required: Leaf<bool>,
+        /// When the question expires. Default: `24h`.
+        timeout: Leaf<Time<MINUTE, { 720 * HOUR }>>,
+        /// Who may answer. Default: anyone.
+        approvers: List<Leaf<Word>>,
+    }
+}
+
+form! {
+    /// How traffic moves to a new version.
+    Canary {
+        /// One after the other; the last is 100 %.
+        steps: List<Step>,
+        /// What the new version may cost.
+        judge: Judge,
+    }
+}
+
+form! {
+    /// A share of traffic, and how long it is watched.
+    Step {
+        /// `5%`: at most one decimal.
+        weight: Leaf<Weight>,
+        /// Before the next step. Default at 100 %: `0s`.
+        bake: Leaf<Time<0, { 24 * HOUR }>>,
+    }
+}
+
+form! {
+    /// When a new version is good enough to go on.
+    Judge {
+        /// Errors that are still fine. Default: `1%`.
+        max_error_rate: Leaf<Weight>,
+        /// Fewer requests prove nothing. Default: 20.
+        min_requests: Leaf<Whole<1, 1_000_000>>,
+    }
+}
+
+/// A key that is known and means something, but not to this version of the tool.
+#[derive(Debug, Clone)]
+pub enum Later {}
+
+impl Form for Later {
+    fn read(_: &Node, key: Key<'_>, problems: &mut Problems) -> Option<Self> {
+        let message = format!("`{}` is not supported yet by this version", key.name);
+        problems.push(Problem::new(key.at, message, "expected `hosts`, a list of host names"));
+        None
+    }
+}
+
+impl JsonSchema for Later {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Later".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "not": {} })
+    }
+}

@@ -1,0 +1,68 @@
+//! To the registry that pipeline.yaml names, or to the embedded one.
+
+use crate::context::Context;
+use crate::failure::{Failure, OrFail, Result};
+use crate::report::{Report, bytes};
+use oci::registry::{CredentialSource, Progress};
+use oci::{BuiltImage, Client, ClientOptions, Repository};
+use pipeline::model::RegistryAuth;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// `host:port/path`.
+pub fn repository(context: &Context) -> Result<String> {
+    match (&context.pipeline.registry.repository, &context.ground) {
+        (Some(repository), _) => Ok(repository.clone()),
+        (None, Some(ground)) => Ok(ground.repository(&context.pipeline.app)),
+        (None, None) => Err(
+            Failure::bad_input("pipeline.yaml names no registry, and this profile has no ground")
+                .next("name one under `registry.repository`"),
+        ),
+    }
+}
+
+pub fn client(context: &Context) -> Result<Client> {
+    let registry = &context.pipeline.registry;
+    let credentials = match registry.auth {
+        RegistryAuth::Anonymous => CredentialSource::Anonymous,
+        RegistryAuth::DockerConfig => CredentialSource::DockerConfig { directory: None },
+        RegistryAuth::Env => CredentialSource::Env,
+    };
+    let ca_file = registry.ca_file.as_ref().map(|path| context.project.root.join(path));
+    Client::new(ClientOptions {
+        credentials,
+        ca_file,
+        ..ClientOptions::default()
+    })
+    .map_err(|error| Failure::bad_input(format!("the registry cannot be talked to: {error}")))
+}
+
+/// Only what is missing; returns the bytes that were.
+pub async fn push(context: &Context, client: &Client, repository: &Repository, image: &BuiltImage) -> Result<u64> {
+    let progress = Pushing {
+        report: &context.report,
+        total: AtomicU64::new(0),
+    };
+    let pushed = client
+        .push(repository, image, &[], &progress)
+        .await
+        .or_fail(|| "the image cannot be pushed".to_owned())?;
+    Ok(pushed.uploaded_bytes)
+}
+
+/// Shows the bytes as they go.
+struct Pushing<'a> {
+    report: &'a Report,
+    total: AtomicU64,
+}
+
+impl Progress for Pushing<'_> {
+    fn total(&self, total: u64) {
+        self.total.store(total, Ordering::Relaxed);
+    }
+
+    fn bytes(&self, sent: u64) {
+        let total = self.total.load(Ordering::Relaxed);
+        self.report
+            .progress(format!("pushing {} of {}", bytes(sent), bytes(total)));
+    }
+}

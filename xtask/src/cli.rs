@@ -1,0 +1,124 @@
+//! What can be typed.
+
+use crate::plan::StageName;
+use clap::{Args, Parser, Subcommand};
+
+/// From a commit to live production traffic.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    /// One versioned JSON object a line on stdout instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The overlay of pipeline.yaml to use.
+    #[arg(long, global = true, default_value = "local", value_name = "NAME")]
+    pub profile: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build, test, stage, approve, shift traffic, publish, watch
+    Release(ReleaseArgs),
+    /// What `release` would do
+    Plan,
+    /// Say yes to a release that waits, and carry it to the end
+    Approve { id: String },
+    /// Say no to a release that waits
+    Reject {
+        id: String,
+        #[arg(long)]
+        reason: String,
+    },
+    /// Back to the previous good release, or to the one named
+    Rollback {
+        environment: String,
+        #[arg(long, value_name = "ID")]
+        to: Option<String>,
+    },
+    /// What runs where
+    Status,
+    /// Releases, newest first
+    Releases,
+    /// One release: what it is and what it did
+    Show { id: String },
+    /// What the programs of a stage printed
+    Logs { id: String, stage: Option<StageName> },
+    /// What is in the way of a release, and what to type about it
+    Doctor {
+        /// Install what is missing, where that is known how
+        #[arg(long)]
+        install: bool,
+    },
+    /// The local ground
+    #[command(subcommand)]
+    Local(LocalCommand),
+    /// The key that signs desired state
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Write the JSON Schema of pipeline.yaml
+    Schema {
+        /// Only say whether the file is as it should be
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run the tests, by tier
+    Test(TestArgs),
+    /// Measure, against a peer in the same run
+    Bench { name: Vec<String> },
+}
+
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    /// Approve without being asked; recorded as such
+    #[arg(long)]
+    pub yes: bool,
+    /// Go on with a release that was cut off
+    #[arg(long, value_name = "ID")]
+    pub resume: Option<String>,
+    /// Install a missing Docker engine without asking
+    #[arg(long, conflicts_with = "no_install")]
+    pub install: bool,
+    /// Never install anything, not even after asking
+    #[arg(long)]
+    pub no_install: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LocalCommand {
+    /// Bring the ground up, or back
+    Up,
+    /// End its processes and stop its containers; everything is kept
+    Stop,
+    /// Remove processes, containers and networks; releases, keys and data are kept
+    Down {
+        /// Remove data, images and `.release/` as well
+        #[arg(long)]
+        purge: bool,
+    },
+    /// What of it runs, and where
+    Status,
+    /// What its processes printed
+    Logs { name: Option<String> },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make the first signing key and the set of keys hosts trust
+    New,
+}
+
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Of `unit`, `registries`, `release`, `api`; the first two without a name
+    pub tiers: Vec<String>,
+    /// Install Debian packages that a tier needs
+    #[arg(long)]
+    pub install: bool,
+}

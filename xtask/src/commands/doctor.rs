@@ -1,0 +1,123 @@
+//! `doctor`: what is in the way of a release, each with what to type; the same words `release` would use.
+
+use crate::command;
+use crate::engine::{Event, Journal, Release};
+use crate::failure::{Exit, Failure, Result};
+use crate::preflight::{self, Install};
+use crate::project::Project;
+use crate::report::Report;
+use docker::Docker;
+use std::path::Path;
+use std::time::Duration;
+use tokio::process::Command;
+
+pub async fn doctor(profile: &str, install: bool, report: &Report) -> Result<()> {
+    let mut found = Vec::new();
+    let mut sound = Vec::new();
+    match preflight::engine(if install { Install::Yes } else { Install::Never }).await {
+        Ok(docker) => sound.push(format!("the Docker engine answers ({})", engine_version(&docker).await)),
+        Err(failure) => found.push(failure),
+    }
+    let project = Project::find()?;
+    match project.pipeline(profile) {
+        Ok(pipeline) => {
+            sound.push(format!("pipeline.yaml is sound with profile {profile}"));
+            let (source, obstacles) = preflight::obstacles(&project, &pipeline).await;
+            sound.extend(source.map(|source| format!("the source is commit {}", source.short())));
+            found.extend(obstacles.into_iter().map(preflight::Obstacle::failure));
+        }
+        Err(failure) => found.push(failure),
+    }
+    found.extend(last_failure(&project)?);
+    let mut text: String = sound.iter().map(|line| format!("✓ {line}\n")).collect();
+    for failure in &found {
+        text.push_str(&format!(
+            "✗ {}\n",
+            failure.to_string().trim_start_matches("error: ").replace('\n', "\n  ")
+        ));
+    }
+    let problems: Vec<_> = found
+        .iter()
+        .map(|failure| serde_json::json!({ "what": failure.what, "why": failure.why, "next": failure.next }))
+        .collect();
+    report.data(
+        "doctor",
+        &text,
+        serde_json::json!({ "sound": sound, "problems": problems }),
+    );
+    match found.len() {
+        0 => Ok(()),
+        1 => Err(Failure::new(Exit::BadInput, "1 thing is in the way")),
+        many => Err(Failure::new(Exit::BadInput, format!("{many} things are in the way"))),
+    }
+}
+
+async fn engine_version(docker: &Docker) -> String {
+    let version = docker.api().version().await.ok();
+    version
+        .and_then(|version| version.version)
+        .unwrap_or_else(|| "unknown version".to_owned())
+}
+
+/// How the newest release ended, where it did not end well: the database that never became healthy, the app that exited.
+fn last_failure(project: &Project) -> Result<Option<Failure>> {
+    let Some(release) = Release::list(project)?.pop() else {
+        return Ok(None);
+    };
+    let entries = Journal::read(&project.release(release.id).join("journal"))?.unwrap_or_default();
+    let failed = entries.iter().rev().find_map(|entry| match &entry.event {
+        Event::StageFailed { stage, what, why } => Some((*stage, what, why)),
+        _ => None,
+    });
+    Ok(failed.map(|(stage, what, why)| {
+        let failure = Failure::failed(format!("the newest release, {}, failed in {stage}: {what}", release.id));
+        why.iter()
+            .fold(failure, |failure, line| failure.why(line.clone()))
+            .next(format!("cargo xtask show {}", release.id))
+    }))
+}
+
+/// Debian and Ubuntu, where the engine is one package away.
+pub fn knows_package() -> bool {
+    Path::new("/usr/bin/apt-get").exists()
+}
+
+/// The distribution's own package.
+pub async fn install_engine() -> Result<()> {
+    if !knows_package() {
+        return Err(Failure::bad_input(
+            "this machine has no `apt-get`, so the Docker engine is not installed from here",
+        )
+        .next("install Docker Engine as https://docs.docker.com/engine/install/ says, then run the command again"));
+    }
+    apt_install(&["docker.io".to_owned()]).await
+}
+
+/// Debian packages, by name.
+pub async fn apt_install(packages: &[String]) -> Result<()> {
+    let root = rustix::process::geteuid().is_root();
+    let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
+    let install = [
+        &["apt-get", "install", "--yes", "--no-install-recommends"],
+        packages.as_slice(),
+    ]
+    .concat();
+    for step in [vec!["apt-get", "update"], install] {
+        let words: Vec<&str> = if root { step } else { [vec!["sudo"], step].concat() };
+        let [program, args @ ..] = words.as_slice() else {
+            continue;
+        };
+        let mut command = Command::new(program);
+        command.args(args).env("DEBIAN_FRONTEND", "noninteractive");
+        eprintln!("$ {}", words.join(" "));
+        let finished = command::run(command, Duration::from_secs(900), |line| eprintln!("  {line}")).await?;
+        if !finished.success {
+            let failure = Failure::bad_input(format!("`{}` failed", words.join(" ")));
+            return Err(finished
+                .tail
+                .iter()
+                .fold(failure, |failure, line| failure.why(format!("| {line}"))));
+        }
+    }
+    Ok(())
+}

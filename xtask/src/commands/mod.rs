@@ -1,0 +1,14 @@
+//! The verbs, one file each.
+
+pub mod approve;
+pub mod bench;
+pub mod doctor;
+pub mod keys;
+pub mod local;
+pub mod plan;
+pub mod release;
+pub mod releases;
+pub mod rollback;
+pub mod schema;
+pub mod status;
+pub mod test;

@@ -1,0 +1,123 @@
+//! `release`: the whole flow.
+
+use super::plan::facts;
+use crate::cli::ReleaseArgs;
+use crate::context::Context;
+use crate::engine::{How, Release, Run, new_release};
+use crate::failure::{Failure, Result};
+use crate::plan;
+use crate::preflight::{self, Install};
+use crate::project::Project;
+use crate::report::{Report, seconds};
+use std::time::{Duration, Instant};
+
+pub async fn release(profile: &str, args: ReleaseArgs, report: &Report) -> Result<()> {
+    let since = Instant::now();
+    let project = Project::find()?;
+    let pipeline = project.pipeline(profile)?;
+    if args.yes {
+        expect_yes_allowed(&pipeline)?;
+    }
+    let (source, obstacles) = preflight::obstacles(&project, &pipeline).await;
+    if let Some(first) = obstacles.into_iter().next() {
+        return Err(first.failure());
+    }
+    let Some(source) = source else {
+        return Err(Failure::bad_input("there is nothing to release"));
+    };
+    let install = match (args.install, args.no_install) {
+        (true, _) => Install::Yes,
+        (_, true) => Install::Never,
+        _ => Install::Ask,
+    };
+    let docker = preflight::engine(install).await?;
+    let how = if args.yes { How::Yes } else { How::Ask };
+    let facts = facts(&project, &pipeline, source.clone())?;
+    let plan = plan::plan(&pipeline, &facts);
+    if let (Some(live), None) = (plan.already_live, &args.resume)
+        && super::status::runs_everywhere(&project, &pipeline, live).await?
+    {
+        let text = format!(
+            "release {live} is already live with this source and configuration; nothing to do ({})",
+            seconds(since.elapsed())
+        );
+        report.data("already-live", &text, serde_json::json!({ "release": live }));
+        return Ok(());
+    }
+    announce_substitutes(&docker, &pipeline, report).await?;
+    report.note("preparing the ground");
+    let context = Context::open(project, pipeline, report.clone(), docker).await?;
+    let ready = since.elapsed();
+    let mut run = match &args.resume {
+        Some(id) => {
+            let release = Release::find(&context.project, id)?;
+            if release.source != source {
+                return Err(
+                    Failure::bad_input(format!("release {} was begun from another source tree", release.id))
+                        .why(format!("expected {}, found {}", release.source.short(), source.short()))
+                        .next("cargo xtask release, for a new release of this tree"),
+                );
+            }
+            Run::resume(&context, release)?
+        }
+        None => Run::begin(&context, new_release(&context, source))?,
+    };
+    report.note(&format!("release {}", run.release.id));
+    run.go(&how).await?;
+    finish(&run, ready);
+    Ok(())
+}
+
+fn expect_yes_allowed(pipeline: &pipeline::model::Pipeline) -> Result<()> {
+    let approval = pipeline.production.approval.as_ref();
+    match approval.filter(|approval| !approval.approvers.is_empty()) {
+        Some(approval) => Err(Failure::bad_input("`--yes` is refused where approvers are listed")
+            .why(format!("approvers: {}", approval.approvers.join(", ")))
+            .next("cargo xtask release, then one of them: cargo xtask approve ID")),
+        None => Ok(()),
+    }
+}
+
+/// Said at the start, not found out at the end: what stands in for an image that cannot be had.
+async fn announce_substitutes(
+    docker: &docker::Docker,
+    pipeline: &pipeline::model::Pipeline,
+    report: &Report,
+) -> Result<()> {
+    for (name, service) in &pipeline.test.services {
+        let image = crate::local::environment::resolve(docker, pipeline, name, service, report).await?;
+        if let Some(substitute) = image.substitute {
+            report.note(&format!(
+                "{} cannot be pulled here: {substitute} stands in for it",
+                service.image
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Where to look, and where the time went.
+pub fn finish(run: &Run<'_>, ready: Duration) {
+    let context = run.context;
+    let mut text = format!("\nrelease {} is live\n\n", run.release.id);
+    let mut urls = serde_json::Map::new();
+    if let Some(ground) = &context.ground {
+        let environments = plan::environments(&context.pipeline).into_iter().rev();
+        let named = environments
+            .filter_map(|environment| Some((environment.name.to_string(), ground.environment_url(&environment.name)?)));
+        for (name, url) in [("site".to_owned(), ground.site_url())].into_iter().chain(named) {
+            text.push_str(&format!("  {name:<11} {url}\n"));
+            urls.insert(name, url.into());
+        }
+    }
+    let mut parts = vec![format!("ground {}", seconds(ready))];
+    parts.extend(
+        run.times
+            .iter()
+            .map(|(stage, took)| format!("{stage} {}", seconds(*took))),
+    );
+    let total: Duration = ready + run.times.iter().map(|(_, took)| *took).sum::<Duration>();
+    text.push_str(&format!("\n{} in all: {}\n", seconds(total), parts.join(", ")));
+    let data = serde_json::json!({ "release": run.release, "urls": urls, "seconds": total.as_secs_f64() });
+    context.report.data("live", &text, data);
+}

@@ -1,0 +1,168 @@
+//! `releases`, `show` and `logs`: what was done.
+
+use crate::engine::{Entry, Event, Journal, Release};
+use crate::failure::{Failure, OrFail, Result};
+use crate::plan::StageName;
+use crate::project::Project;
+use crate::report::{Report, seconds};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::time::Duration;
+
+const SHOWN: usize = 30;
+
+pub fn releases(report: &Report) -> Result<()> {
+    let project = Project::find()?;
+    let mut rows = Vec::new();
+    for release in Release::list(&project)?.into_iter().rev().take(SHOWN) {
+        let state = state(&entries(&project, &release)?);
+        rows.push((release, state));
+    }
+    let mut text = String::new();
+    for (release, state) in &rows {
+        text.push_str(&format!(
+            "{}  {:<16} {}  {state}\n",
+            release.id,
+            release.source.short(),
+            local(release.created_at)
+        ));
+    }
+    if rows.is_empty() {
+        text = "no releases yet: cargo xtask release".to_owned();
+    }
+    let data: Vec<_> = rows
+        .iter()
+        .map(|(release, state)| serde_json::json!({ "release": release, "state": state }))
+        .collect();
+    report.data("releases", &text, serde_json::json!({ "releases": data }));
+    Ok(())
+}
+
+pub fn show(id: &str, report: &Report) -> Result<()> {
+    let project = Project::find()?;
+    let release = Release::find(&project, id)?;
+    let entries = entries(&project, &release)?;
+    let mut text = format!("release   {}\nstate     {}\n", release.id, state(&entries));
+    text.push_str(&format!(
+        "source    {} on {}\n",
+        release.source.short(),
+        release.source.branch.as_deref().unwrap_or("no branch")
+    ));
+    if let Some(image) = &release.image {
+        text.push_str(&format!("image     {image}\n"));
+    }
+    if let Some(frontend) = &release.frontend {
+        text.push_str(&format!("front end {frontend}\n"));
+    }
+    for substitute in &release.substitutes {
+        text.push_str(&format!("substitute {substitute}\n"));
+    }
+    text.push_str(&format!(
+        "made      {} by {}, profile {}\n\n",
+        local(release.created_at),
+        release.created_by,
+        release.profile
+    ));
+    for entry in &entries {
+        if let Some(line) = line(entry) {
+            text.push_str(&format!("{}  {line}\n", local(entry.at)));
+        }
+    }
+    report.data(
+        "release",
+        &text,
+        serde_json::json!({ "release": release, "entries": entries }),
+    );
+    Ok(())
+}
+
+pub fn logs(id: &str, stage: Option<StageName>, report: &Report) -> Result<()> {
+    let project = Project::find()?;
+    let release = Release::find(&project, id)?;
+    let folder = project.release(release.id).join("logs");
+    let mut files: Vec<_> = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
+        Err(_) => Vec::new(),
+    };
+    files.retain(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        stage.is_none_or(|stage| name.starts_with(stage.as_str()))
+    });
+    files.sort();
+    if files.is_empty() {
+        let stage = stage.map_or("no stage".to_owned(), |stage| format!("no program of stage `{stage}`"));
+        return Err(
+            Failure::bad_input(format!("release {} kept no logs: {stage} printed any", release.id))
+                .next(format!("cargo xtask show {}", release.id)),
+        );
+    }
+    let mut text = String::new();
+    for path in &files {
+        let bytes = std::fs::read(path).or_fail(|| format!("`{}` cannot be read", path.display()))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        text.push_str(&format!("== {name}\n{}\n", String::from_utf8_lossy(&bytes).trim_end()));
+    }
+    report.data(
+        "logs",
+        &text,
+        serde_json::json!({ "release": release.id, "text": text }),
+    );
+    Ok(())
+}
+
+fn entries(project: &Project, release: &Release) -> Result<Vec<Entry>> {
+    Ok(Journal::read(&project.release(release.id).join("journal"))?.unwrap_or_default())
+}
+
+/// Where a release stands, in a word or two.
+pub fn state(entries: &[Entry]) -> String {
+    let last = entries
+        .iter()
+        .rev()
+        .find(|entry| !matches!(entry.event, Event::Step { .. }));
+    match last.map(|entry| &entry.event) {
+        None | Some(Event::Begun { .. }) => "begun".to_owned(),
+        Some(Event::Finished) => "live".to_owned(),
+        Some(Event::Parked { .. }) => "waits for approval".to_owned(),
+        Some(Event::Approved { .. }) => "approved".to_owned(),
+        Some(Event::Rejected { by, .. }) => format!("rejected by {by}"),
+        Some(Event::RolledBack { because, .. }) => format!("rolled back: {because}"),
+        Some(Event::StageFailed { stage, what, .. }) => format!("failed in {stage}: {what}"),
+        Some(Event::StageStarted { stage }) => format!("cut off in {stage}"),
+        Some(Event::StageFinished { stage, .. }) => format!("cut off after {stage}"),
+        Some(Event::Step { stage, .. }) => format!("in {stage}"),
+    }
+}
+
+fn line(entry: &Entry) -> Option<String> {
+    Some(match &entry.event {
+        Event::Begun { .. } => "begun".to_owned(),
+        Event::StageStarted { .. } => return None,
+        Event::Step { stage, text } => format!("{stage:<11} {text}"),
+        Event::StageFinished { stage, took_ms, .. } => {
+            format!("{stage:<11} done in {}", seconds(Duration::from_millis(*took_ms)))
+        }
+        Event::StageFailed { stage, what, why } => {
+            let why: String = why.iter().map(|line| format!("\n    {line}")).collect();
+            format!("{stage:<11} failed: {what}{why}")
+        }
+        Event::Parked { evidence } => format!("waits for approval of evidence {}", evidence.short()),
+        Event::Approved { by, via, evidence } => format!("approved by {by} ({via}) on evidence {}", evidence.short()),
+        Event::Rejected { by, reason } => format!("rejected by {by}: {reason}"),
+        Event::RolledBack {
+            environment,
+            to,
+            because,
+        } => {
+            let to = to.map_or("nothing".to_owned(), |to| to.to_string());
+            format!("{environment} returned to {to}: {because}")
+        }
+        Event::Finished => "live".to_owned(),
+    })
+}
+
+fn local(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::system())
+        .strftime("%Y-%m-%d %H:%M:%S %:z")
+        .to_string()
+}

@@ -1,0 +1,163 @@
+//! `test`: the tiers, each with its seconds, and what was skipped and why.
+
+use crate::cli::TestArgs;
+use crate::failure::{Failure, Result};
+use crate::project::tool_workspace;
+use crate::report::{Report, seconds};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tokio::process::Command;
+
+/// A tier: what it runs, and the Debian packages it needs.
+struct Tier {
+    name: &'static str,
+    /// Run when no tier is named.
+    default: bool,
+    runs: &'static [&'static [&'static str]],
+    /// A program that must be there, and the package that brings it.
+    needs: &'static [(&'static str, &'static str)],
+}
+
+const TIERS: [Tier; 4] = [
+    Tier {
+        name: "unit",
+        default: true,
+        runs: &[
+            &["cargo", "fmt", "--all", "--check"],
+            &[
+                "cargo",
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "--deny",
+                "warnings",
+            ],
+            &["cargo", "test", "--quiet", "--workspace"],
+        ],
+        needs: &[("git", "git"), ("skopeo", "skopeo")],
+    },
+    Tier {
+        name: "registries",
+        default: true,
+        runs: &[&["cargo", "test", "--quiet", "--package", "oci", "--test", "registries"]],
+        needs: &[
+            ("docker-registry", "docker-registry"),
+            ("skopeo", "skopeo"),
+            ("openssl", "openssl"),
+        ],
+    },
+    Tier {
+        name: "release",
+        default: false,
+        runs: &[&[
+            "cargo",
+            "test",
+            "--quiet",
+            "--package",
+            "xtask",
+            "--test",
+            "release",
+            "--",
+            "--test-threads=1",
+        ]],
+        needs: &[("git", "git")],
+    },
+    Tier {
+        name: "api",
+        default: false,
+        runs: &[&["cargo", "test", "--quiet", "--package", "xtask", "--test", "api"]],
+        needs: &[("git", "git")],
+    },
+];
+
+pub async fn test(args: TestArgs, report: &Report) -> Result<()> {
+    let known: Vec<&str> = TIERS.iter().map(|tier| tier.name).collect();
+    if let Some(unknown) = args.tiers.iter().find(|tier| !known.contains(&tier.as_str())) {
+        return Err(Failure::bad_input(format!("there is no test tier `{unknown}`"))
+            .why(format!("known: {}", known.join(", "))));
+    }
+    let chosen = TIERS
+        .iter()
+        .filter(|tier| (args.tiers.is_empty() && tier.default) || args.tiers.iter().any(|name| name == tier.name));
+    let (mut ran, mut skipped) = (Vec::new(), Vec::new());
+    for tier in chosen {
+        let missing = missing(tier, args.install).await?;
+        if !missing.is_empty() {
+            let what = format!("{}: needs {}", tier.name, missing.join(", "));
+            report.note(&format!("skipped {what}; with --install it is installed"));
+            skipped.push(what);
+            continue;
+        }
+        let since = Instant::now();
+        for run in tier.runs {
+            run_step(tier.name, run, report).await?;
+        }
+        report.note(&format!("tier {} passed in {}", tier.name, seconds(since.elapsed())));
+        ran.push((tier.name, since.elapsed()));
+    }
+    conclude(&ran, &skipped, report)
+}
+
+async fn run_step(tier: &str, step: &[&str], report: &Report) -> Result<()> {
+    let [program, args @ ..] = step else { return Ok(()) };
+    report.note(&format!("tier {tier}: {}", step.join(" ")));
+    let mut command = Command::new(program);
+    command
+        .args(args)
+        .current_dir(tool_workspace())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let status = command.status().await;
+    let status = status.map_err(|error| Failure::failed(format!("`{program}` cannot be started: {error}")))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Failure::failed(format!("tier {tier}: `{}` failed", step.join(" "))).next(format!("cargo xtask test {tier}")))
+}
+
+/// Packages still missing, after installing them where that was asked for.
+async fn missing(tier: &Tier, install: bool) -> Result<Vec<String>> {
+    let lacking = || {
+        tier.needs
+            .iter()
+            .filter(|(program, _)| !on_path(program))
+            .map(|(_, package)| (*package).to_owned())
+    };
+    let packages: Vec<String> = lacking().collect();
+    if packages.is_empty() || !install {
+        return Ok(packages);
+    }
+    super::doctor::apt_install(&packages).await?;
+    Ok(lacking().collect())
+}
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn conclude(ran: &[(&str, Duration)], skipped: &[String], report: &Report) -> Result<()> {
+    let tiers: Vec<String> = ran
+        .iter()
+        .map(|(name, took)| format!("{name} {}", seconds(*took)))
+        .collect();
+    let text = format!(
+        "{} tiers passed ({}), {} skipped",
+        ran.len(),
+        tiers.join(", "),
+        skipped.len()
+    );
+    report.data(
+        "tested",
+        &text,
+        serde_json::json!({ "tiers": tiers, "skipped": skipped }),
+    );
+    let strict = std::env::var("CI").is_ok_and(|value| value == "true");
+    if strict && !skipped.is_empty() {
+        return Err(
+            Failure::failed(format!("skipped with CI=true: {}", skipped.join("; "))).next("cargo xtask test --install")
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! What a command works with: the project, its pipeline, and the outside world as this profile has it.
+
+use crate::failure::{Failure, OrFail, Result};
+use crate::keys;
+use crate::local::{self, Ground};
+use crate::project::Project;
+use crate::report::Report;
+use channel::{Channel, S3Access};
+use contract::{ChannelPlace, EnvironmentName, SigningKey};
+use docker::Docker;
+use pipeline::model::{self, Pipeline};
+
+#[derive(Debug)]
+pub struct Context {
+    pub project: Project,
+    pub pipeline: Pipeline,
+    pub report: Report,
+    pub docker: Docker,
+    /// The embedded ground, up; `None` where the profile names real hosts.
+    pub ground: Option<Ground>,
+    pub key: SigningKey,
+}
+
+impl Context {
+    /// Brings the ground up where the profile has one.
+    pub async fn open(project: Project, pipeline: Pipeline, report: Report, docker: Docker) -> Result<Self> {
+        let ground = match &pipeline.ground {
+            Some(wanted) => Some(local::up(&docker, &project, &pipeline, wanted, &report).await?),
+            None => None,
+        };
+        let key = if ground.is_some() {
+            keys::load_or_create(&project)?
+        } else {
+            keys::load(&project)?
+        };
+        Ok(Self {
+            project,
+            pipeline,
+            report,
+            docker,
+            ground,
+            key,
+        })
+    }
+
+    pub fn channel(&self, environment: &EnvironmentName) -> Result<Channel> {
+        let app = &self.pipeline.app;
+        match (&self.pipeline.channel, &self.ground) {
+            (
+                model::Channel::S3 {
+                    bucket,
+                    prefix,
+                    endpoint: None,
+                    ..
+                },
+                Some(_),
+            ) => Ok(Channel::s3(
+                self.bucket_access()?,
+                bucket.clone(),
+                prefix.clone(),
+                app,
+                environment,
+            )),
+            (
+                model::Channel::S3 {
+                    bucket,
+                    prefix,
+                    region,
+                    endpoint,
+                },
+                _,
+            ) => {
+                let place = ChannelPlace::S3 {
+                    bucket: bucket.clone(),
+                    prefix: prefix.clone(),
+                    region: region.clone(),
+                    endpoint: endpoint.clone(),
+                };
+                Channel::open(&place, app, environment).or_fail(|| "the channel cannot be reached".to_owned())
+            }
+            (model::Channel::Directory(path), _) => {
+                let root = path
+                    .as_ref()
+                    .map_or_else(|| self.project.channel(), |path| self.project.root.join(path));
+                Ok(Channel::directory(root, app, environment))
+            }
+        }
+    }
+
+    /// The bucket store of the front end: the embedded one, or S3 with keys from the environment.
+    pub fn bucket_access(&self) -> Result<S3Access> {
+        match &self.ground {
+            Some(ground) => ground
+                .bucket_access()
+                .or_fail(|| "the embedded bucket cannot be reached".to_owned()),
+            None => {
+                let region = std::env::var("AWS_REGION").unwrap_or_else(|_| "us-east-1".to_owned());
+                let endpoint = std::env::var("AWS_ENDPOINT_URL_S3").ok();
+                S3Access::from_env(region, endpoint).ok_or_else(|| {
+                    Failure::bad_input("there are no keys for S3")
+                        .why("expected AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment")
+                })
+            }
+        }
+    }
+}

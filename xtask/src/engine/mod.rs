@@ -1,0 +1,187 @@
+//! Carries a plan out: the only place that decides whether to go on, stop or undo.
+//!
+//! Every stage is journalled before and after it acts. A stage that finished is not run again; one that was cut off is, and
+//! converges. From production on the stages are one unit, held by one rollout: a run that was cut off in it begins it again.
+
+mod decision;
+mod journal;
+mod lease;
+mod live;
+mod release;
+
+pub use decision::{How, approve, reject};
+pub use journal::{Entry, Event, JOURNAL_VERSION, Journal};
+pub use lease::Lease;
+pub use release::{History, Release, Settled};
+
+use crate::build::{self, Built};
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+use crate::plan::StageName;
+use crate::stages::environment::{self, Shifted};
+use crate::stages::test::{self, Tested};
+use crate::stages::{Outcome, approval};
+use jiff::Timestamp;
+use std::time::{Duration, Instant};
+
+/// One release on its way.
+#[derive(Debug)]
+pub struct Run<'a> {
+    pub context: &'a Context,
+    pub release: Release,
+    pub journal: Journal,
+    /// How long each stage took in this run.
+    pub times: Vec<(StageName, Duration)>,
+}
+
+impl<'a> Run<'a> {
+    pub fn begin(context: &'a Context, release: Release) -> Result<Self> {
+        release.save(&context.project)?;
+        let mut journal = Journal::open(&context.project.release(release.id).join("journal"))?;
+        journal.append(Event::Begun {
+            version: JOURNAL_VERSION,
+            release: release.id,
+            profile: release.profile.clone(),
+        })?;
+        Ok(Self {
+            context,
+            release,
+            journal,
+            times: Vec::new(),
+        })
+    }
+
+    pub fn resume(context: &'a Context, release: Release) -> Result<Self> {
+        if release.profile != context.pipeline.profile {
+            return Err(Failure::bad_input(format!(
+                "release {} was made with profile `{}` and is never promoted with `{}`",
+                release.id, release.profile, context.pipeline.profile
+            ))
+            .next(format!(
+                "cargo xtask release --profile {} --resume {}",
+                release.profile, release.id
+            )));
+        }
+        let journal = Journal::open(&context.project.release(release.id).join("journal"))?;
+        Ok(Self {
+            context,
+            release,
+            journal,
+            times: Vec::new(),
+        })
+    }
+
+    /// From wherever it stands to live, or to where it has to wait.
+    pub async fn go(&mut self, how: &How) -> Result<()> {
+        let context = self.context;
+        let source = self.release.source.clone();
+        self.stage(StageName::Source, async |_| Ok(source)).await?;
+        let built: Built = self
+            .stage(StageName::Build, async |_| build::build(context).await)
+            .await?;
+        self.release.image = Some(built.image.clone());
+        self.release.save(&context.project)?;
+        let image = built.image.clone();
+        let tested: Tested = self
+            .stage(StageName::Test, async |run| {
+                test::test(context, &run.release, &image).await
+            })
+            .await?;
+        self.release.substitutes = tested.substitutes.clone();
+        self.release.save(&context.project)?;
+        let staged: Shifted = self.stage(StageName::Staging, async |run| run.staging().await).await?;
+        let mut replaces = None;
+        if let Some(asked) = &context.pipeline.production.approval {
+            let evidence = approval::evidence(context, &self.release, &built, &tested, &staged).await?;
+            replaces = Some(evidence.replaces);
+            self.stage(StageName::Approval, async |run| run.decide(asked, &evidence, how))
+                .await?;
+        }
+        self.live(replaces).await?;
+        self.journal.append(Event::Finished)
+    }
+
+    /// Runs a stage unless it is finished, and writes down both ends of it.
+    pub(crate) async fn stage<T: Outcome>(
+        &mut self,
+        name: StageName,
+        work: impl AsyncFnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let report = self.context.report.clone();
+        let done = self
+            .journal
+            .outcome(name)
+            .and_then(|value| serde_json::from_value::<T>(value.clone()).ok());
+        if let Some(done) = done {
+            report.stage_skipped(name, &format!("{} (done before)", done.summary()));
+            return Ok(done);
+        }
+        self.journal.append(Event::StageStarted { stage: name })?;
+        report.stage_started(name);
+        let since = Instant::now();
+        match work(self).await {
+            Ok(found) => {
+                let took = since.elapsed();
+                let outcome = serde_json::to_value(&found)
+                    .map_err(|error| Failure::failed(format!("what `{name}` found cannot be written down: {error}")))?;
+                let took_ms = took.as_millis() as u64;
+                self.journal.append(Event::StageFinished {
+                    stage: name,
+                    took_ms,
+                    outcome,
+                })?;
+                report.stage_finished(name, &found.summary(), took);
+                self.times.push((name, took));
+                Ok(found)
+            }
+            Err(failure) => {
+                report.stage_failed(name, &failure);
+                if failure.exit != crate::failure::Exit::Parked {
+                    let (what, why) = (failure.what.clone(), failure.why.clone());
+                    self.journal.append(Event::StageFailed { stage: name, what, why })?;
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    async fn staging(&mut self) -> Result<Shifted> {
+        let context = self.context;
+        let staging = &context.pipeline.staging;
+        let lease = Lease::acquire_above(context, staging, self.release.id).await?;
+        let candidate = environment::version(context, staging, &self.release)?;
+        let mut rollout = environment::begin(context, staging, &lease, candidate).await?;
+        let journal = &mut self.journal;
+        let step = |weight| {
+            journal.append(Event::Step {
+                stage: StageName::Staging,
+                text: format!("{weight}"),
+            })
+        };
+        let shifted = match environment::shift(context, staging, &mut rollout, step).await {
+            Ok(shifted) => shifted,
+            Err(failure) => return Err(rollout.revert(failure).await),
+        };
+        match rollout.settle().await {
+            Ok(()) => environment::remember(context, staging, &self.release)?,
+            Err(failure) => return Err(rollout.revert(failure).await),
+        }
+        Ok(shifted)
+    }
+}
+
+/// A new release of what the source tree is now.
+pub fn new_release(context: &Context, source: crate::plan::SourceFacts) -> Release {
+    Release {
+        id: crate::ids::new_release(),
+        app: context.pipeline.app.clone(),
+        profile: context.pipeline.profile.clone(),
+        source,
+        config: crate::plan::config_digest(&context.pipeline),
+        image: None,
+        frontend: None,
+        substitutes: Vec::new(),
+        created_at: Timestamp::now(),
+        created_by: crate::user::name(),
+    }
+}

@@ -1,0 +1,103 @@
+//! `cargo xtask`: the release tool's door. Parses, dispatches, and ends with the exit code that scripts branch on.
+
+mod build;
+mod cli;
+mod command;
+mod commands;
+mod context;
+mod engine;
+mod failure;
+mod files;
+mod gate;
+mod git;
+mod http;
+mod ids;
+mod keys;
+mod local;
+mod plan;
+mod preflight;
+mod project;
+mod report;
+mod rollout;
+mod secrets;
+mod stages;
+mod user;
+
+use clap::Parser as _;
+use cli::{Cli, Command};
+use failure::{Exit, Failure, Result};
+use report::Report;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let report = Report::new(cli.json);
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
+    // Whoever installed a provider first did the same; there is only one to choose.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            report.failure(&Failure::failed(format!("no threads to run on: {error}")));
+            return ExitCode::from(Exit::Failed as u8);
+        }
+    };
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = dispatch(cli, &report) => result,
+            () = interrupted() => Err(Failure::new(Exit::Cancelled, "cancelled")
+                .world("whatever was on its way to an environment returns to the stable version when its lease ends")
+                .next("cargo xtask releases, then cargo xtask release --resume ID")),
+        }
+    });
+    // Work that is still under way on other threads is of no use to anyone now.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            report.failure(&failure);
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+async fn dispatch(cli: Cli, report: &Report) -> Result<()> {
+    let profile = cli.profile.as_str();
+    match cli.command {
+        Command::Release(args) => commands::release::release(profile, args, report).await,
+        Command::Plan => commands::plan::plan(profile, report).await,
+        Command::Approve { id } => commands::approve::approve(profile, &id, report).await,
+        Command::Reject { id, reason } => commands::approve::reject(&id, &reason, report),
+        Command::Rollback { environment, to } => {
+            commands::rollback::rollback(profile, &environment, to.as_deref(), report).await
+        }
+        Command::Status => commands::status::status(profile, report).await,
+        Command::Releases => commands::releases::releases(report),
+        Command::Show { id } => commands::releases::show(&id, report),
+        Command::Logs { id, stage } => commands::releases::logs(&id, stage, report),
+        Command::Doctor { install } => commands::doctor::doctor(profile, install, report).await,
+        Command::Local(command) => commands::local::local(profile, command, report).await,
+        Command::Keys(command) => commands::keys::keys(&command, report),
+        Command::Schema { check } => commands::schema::schema(check, report),
+        Command::Test(args) => commands::test::test(args, report).await,
+        Command::Bench { name } => commands::bench::bench(profile, &name, report).await,
+    }
+}
+
+/// Ctrl-C, or a polite request to end.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => terminate.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = terminate => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

@@ -1,0 +1,77 @@
+//! Where things are: the project being released, and the tool's own workspace.
+
+use crate::failure::{Failure, OrFail, Result};
+use contract::{EnvironmentName, ReleaseId};
+use pipeline::model::Pipeline;
+use std::path::{Path, PathBuf};
+
+pub const PIPELINE_FILE: &str = "pipeline.yaml";
+
+/// A folder with a `pipeline.yaml`, and the state kept beside it.
+#[derive(Debug, Clone)]
+pub struct Project {
+    pub root: PathBuf,
+}
+
+impl Project {
+    /// The nearest folder upwards that holds a `pipeline.yaml`.
+    pub fn find() -> Result<Self> {
+        let here = std::env::current_dir().or_fail(|| "the current folder cannot be read".to_owned())?;
+        match here.ancestors().find(|folder| folder.join(PIPELINE_FILE).is_file()) {
+            Some(root) => Ok(Self { root: root.to_owned() }),
+            None => Err(
+                Failure::bad_input(format!("no `{PIPELINE_FILE}` in `{}` or above it", here.display()))
+                    .why("expected: a project folder with a `pipeline.yaml` at its top")
+                    .next("cd into the project, then run the command again"),
+            ),
+        }
+    }
+
+    pub fn pipeline(&self, profile: &str) -> Result<Pipeline> {
+        let path = self.root.join(PIPELINE_FILE);
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| Failure::bad_input(format!("`{}` cannot be read: {error}", path.display())))?;
+        pipeline::load(PIPELINE_FILE, &text, profile).map_err(|problems| {
+            let count = problems.problems().len();
+            let noun = if count == 1 { "problem" } else { "problems" };
+            Failure::bad_input(format!("{count} {noun} in {PIPELINE_FILE}"))
+                .why(problems.to_string())
+                .next("mend the lines named above, then `cargo xtask plan`")
+        })
+    }
+
+    /// All state of this project; nothing outside it is written.
+    pub fn state(&self) -> PathBuf {
+        self.root.join(".release")
+    }
+
+    pub fn releases(&self) -> PathBuf {
+        self.state().join("releases")
+    }
+
+    pub fn release(&self, id: ReleaseId) -> PathBuf {
+        self.releases().join(id.to_string())
+    }
+
+    pub fn environment(&self, name: &EnvironmentName) -> PathBuf {
+        self.state().join("environments").join(name.as_str())
+    }
+
+    pub fn secrets(&self, name: &EnvironmentName) -> PathBuf {
+        self.state().join("secrets").join(name.as_str())
+    }
+
+    pub fn keys(&self) -> PathBuf {
+        self.state().join("keys")
+    }
+
+    pub fn channel(&self) -> PathBuf {
+        self.state().join("channel")
+    }
+}
+
+/// The workspace this tool was built from: the programs of the hosts and of the ground are built from the same source.
+pub fn tool_workspace() -> &'static Path {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest)
+}

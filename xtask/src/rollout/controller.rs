@@ -1,0 +1,428 @@
+//! Carries a rollout out: publishes, watches, and says when something is wrong. Whether to return to stable then is the
+//! caller's to say (`revert`).
+
+use super::document::{Phase, Turn, Versions, document, stable_of};
+use super::next::{Fleet, Move, Reason, Step, StepResult, Watch, next};
+use crate::engine::Lease;
+use crate::failure::{Exit, Failure, OrFail, Result};
+use crate::ids;
+use crate::report::Report;
+use channel::{Channel, Revision};
+use contract::{
+    Desired, Evidence, Generation, HostName, ReleaseId, RolloutId, SigningKey, Task, TaskResult, Version, Weight,
+};
+use jiff::Timestamp;
+use pipeline::model::{self, Environment, Migrate, Pipeline};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+const TICK: Duration = Duration::from_millis(150);
+const SILENT_AFTER: Duration = Duration::from_secs(20);
+/// For a weight, which needs no new container.
+const SHIFT_WITHIN: Duration = Duration::from_secs(30);
+/// Beside the health gate's own deadline: to fetch the image and make the container.
+const START_MARGIN: Duration = Duration::from_secs(300);
+
+/// What a rollout needs to begin.
+pub struct RolloutStart<'a> {
+    pub pipeline: &'a Pipeline,
+    pub environment: &'a Environment,
+    pub channel: Channel,
+    pub key: &'a SigningKey,
+    pub lease: &'a Lease,
+    pub report: &'a Report,
+    pub candidate: Version,
+}
+
+pub struct Rollout<'a> {
+    start: RolloutStart<'a>,
+    id: RolloutId,
+    versions: Versions,
+    sequence: u32,
+    revision: Option<Revision>,
+    published: Option<(Phase, Generation, Instant)>,
+}
+
+impl<'a> Rollout<'a> {
+    /// Reads what the environment runs now. Publishes nothing yet.
+    pub async fn begin(start: RolloutStart<'a>) -> Result<Self> {
+        let name = &start.environment.name;
+        let current = start
+            .channel
+            .read_desired()
+            .await
+            .or_fail(|| format!("the channel of `{name}` cannot be read"))?;
+        let (stable, revision) = match current {
+            None => (None, None),
+            Some((envelope, revision)) => {
+                // Signed by us or not, it is what the hosts follow; what it names is verified by digest when it is run.
+                let desired: Desired = serde_json::from_str(&envelope.document)
+                    .or_fail(|| format!("the desired document of `{name}` cannot be read"))?;
+                (stable_of(&desired, Some(start.candidate.release)), Some(revision))
+            }
+        };
+        let versions = Versions {
+            candidate: Some(start.candidate.clone()),
+            stable,
+        };
+        Ok(Self {
+            start,
+            id: ids::new_rollout(),
+            versions,
+            sequence: 0,
+            revision,
+            published: None,
+        })
+    }
+
+    pub fn stable(&self) -> Option<&Version> {
+        self.versions.stable.as_ref()
+    }
+
+    /// Runs the candidate's migration once, on the first host, while the stable version serves.
+    pub async fn migrate(&mut self, migrate: &Migrate) -> Result<TaskResult> {
+        let environment = self.start.environment;
+        let host = environment
+            .hosts
+            .first()
+            .ok_or_else(|| Failure::bad_input(format!("`{}` has no hosts", environment.name)))?;
+        let task = Task {
+            id: ids::new_task(),
+            host: host.clone(),
+            version: self.start.candidate.clone(),
+            command: migrate.command.clone(),
+            timeout_ms: migrate.timeout.as_millis() as u64,
+        };
+        self.publish(Phase::Task(Box::new(task.clone()))).await?;
+        let deadline = START_MARGIN + migrate.timeout;
+        let result = self.wait_for_task(&task, deadline).await?;
+        if result.exit_code == 0 && !result.timed_out {
+            return Ok(result);
+        }
+        let how = if result.timed_out {
+            "took too long".to_owned()
+        } else {
+            format!("exited with {}", result.exit_code)
+        };
+        let failure = Failure::failed(format!("the migration of `{}` on {host} {how}", environment.name));
+        Err(result
+            .output
+            .iter()
+            .fold(failure, |failure, line| failure.why(format!("| {line}"))))
+    }
+
+    async fn wait_for_task(&self, task: &Task, deadline: Duration) -> Result<TaskResult> {
+        let since = Instant::now();
+        loop {
+            let (fleet, ages) = self.observe().await?;
+            if let Some(observed) = fleet.get(&task.host) {
+                if let Some(result) = observed.tasks.iter().find(|result| result.id == task.id) {
+                    return Ok(result.clone());
+                }
+                if let Some(failure) = observed.failure.as_ref().filter(|failure| failure.rollout == self.id) {
+                    return Err(Failure::failed(format!("{} on {}", failure.summary, task.host))
+                        .why(evidence_lines(&failure.evidence)));
+                }
+            }
+            let silent = ages.get(&task.host).copied().unwrap_or(since.elapsed());
+            if since.elapsed() > deadline || (silent > SILENT_AFTER && since.elapsed() > SILENT_AFTER) {
+                return Err(Failure::failed(format!("{} did not run the migration", task.host))
+                    .why(format!(
+                        "expected a result within {} s, heard from it {} s ago",
+                        deadline.as_secs(),
+                        silent.as_secs()
+                    ))
+                    .next("cargo xtask status"));
+            }
+            self.start
+                .report
+                .progress(format!("{} migrates the database", task.host));
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    /// Starts the candidate beside the stable version, with no share of traffic yet.
+    pub async fn start_beside(&mut self) -> Result<()> {
+        self.publish(Phase::Shift(Weight::NONE)).await?;
+        self.watch(None).await.map(drop)
+    }
+
+    /// Moves traffic step by step, watching each.
+    pub async fn shift(
+        &mut self,
+        canary: &model::Canary,
+        mut reached: impl FnMut(Weight) -> Result<()>,
+    ) -> Result<Vec<StepResult>> {
+        // Without a stable version there is nothing to compare with and nothing to return to: the last step is the only one.
+        let steps = match (&self.versions.stable, canary.steps.last()) {
+            (None, Some(last)) => vec![model::Step {
+                bake: Duration::ZERO,
+                ..*last
+            }],
+            _ => canary.steps.clone(),
+        };
+        let mut results = Vec::new();
+        for step in steps {
+            self.publish(Phase::Shift(step.weight)).await?;
+            reached(step.weight)?;
+            results.extend(self.watch(Some((step, canary))).await?);
+        }
+        Ok(results)
+    }
+
+    /// Keeps the rollout alive, and watches it, while something else is done.
+    pub async fn hold<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep(TICK) => {
+                    let (fleet, ages) = self.observe().await?;
+                    match next(&self.state(None), &fleet, &ages) {
+                        Move::Renew => self.renew().await?,
+                        Move::Revert(reason) => return Err(self.explain(&reason)),
+                        Move::Wait(_) | Move::Advance(_) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Watches the candidate at full weight, the stable version warm beside it.
+    pub async fn bake(&mut self, canary: &model::Canary, bake: Duration) -> Result<Option<StepResult>> {
+        let bake = if self.versions.stable.is_some() {
+            bake
+        } else {
+            Duration::ZERO
+        };
+        self.watch(Some((
+            model::Step {
+                weight: Weight::ALL,
+                bake,
+            },
+            canary,
+        )))
+        .await
+    }
+
+    /// The end: the candidate alone, no lease; the stable version's image stays pinned.
+    pub async fn settle(&mut self) -> Result<()> {
+        self.publish(Phase::Settled).await?;
+        self.watch(None).await.map(drop)
+    }
+
+    /// Returns every host to the stable version, and says in the failure what then runs where.
+    pub async fn revert(&mut self, failure: Failure) -> Failure {
+        let name = self.start.environment.name.clone();
+        if self.published.is_none() {
+            return failure.world(self.describe_stable());
+        }
+        self.start
+            .report
+            .progress(format!("returning `{name}` to {}", self.describe_stable()));
+        // A lapsed or failed rollout id is never followed again; the return is a rollout of its own.
+        self.id = ids::new_rollout();
+        let reverted = match self.publish(Phase::Reverted).await {
+            Ok(()) => self.wait_reverted().await,
+            Err(failure) => Err(failure),
+        };
+        match reverted {
+            Ok(()) => failure.world(format!("`{name}` {}", self.describe_stable())),
+            Err(trouble) => {
+                let failure = failure.exit(Exit::Astray).world(format!(
+                    "`{name}` was told to return ({}), but not every host has said that it did: {}; \
+                     each returns by itself when its lease ends",
+                    self.describe_stable(),
+                    trouble.what
+                ));
+                failure.next("cargo xtask status, then `cargo xtask rollback` for this environment")
+            }
+        }
+    }
+
+    async fn wait_reverted(&mut self) -> Result<()> {
+        let deadline = Instant::now() + self.acknowledge_within(true);
+        loop {
+            let (fleet, ages) = self.observe().await?;
+            match next(&self.state(None), &fleet, &ages) {
+                Move::Advance(_) => return Ok(()),
+                Move::Revert(reason) => return Err(self.explain(&reason)),
+                Move::Wait(_) | Move::Renew if Instant::now() < deadline => tokio::time::sleep(TICK).await,
+                Move::Wait(what) => return Err(Failure::failed(what)),
+                Move::Renew => {}
+            }
+        }
+    }
+
+    /// Until the generation is in force everywhere and the step has baked.
+    async fn watch(&mut self, step: Option<(model::Step, &model::Canary)>) -> Result<Option<StepResult>> {
+        let mut watched: Option<(Step, Instant)> = None;
+        loop {
+            let (fleet, ages) = self.observe().await?;
+            if let Some((step, reached)) = &mut watched {
+                step.since_reached = reached.elapsed();
+            }
+            let state = self.state(watched.as_ref().map(|(step, _)| step.clone()));
+            match next(&state, &fleet, &ages) {
+                Move::Wait(what) => self.start.report.progress(what),
+                Move::Renew => self.renew().await?,
+                Move::Revert(reason) => return Err(self.explain(&reason)),
+                Move::Advance(result) => match (&step, &watched) {
+                    // The weight has just come into force: only now does its bake begin.
+                    (Some((step, canary)), None) => {
+                        let baking = Step {
+                            weight: step.weight,
+                            bake: step.bake,
+                            since_reached: Duration::ZERO,
+                            before: state.tally(&fleet),
+                            thresholds: canary.judge,
+                        };
+                        watched = Some((baking, Instant::now()));
+                        continue;
+                    }
+                    _ => return Ok(result),
+                },
+            }
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    fn state(&self, step: Option<Step>) -> Watch {
+        let (phase, generation, since) = match &self.published {
+            Some((phase, generation, since)) => (Some(phase), *generation, since.elapsed()),
+            None => (None, Generation::default(), Duration::ZERO),
+        };
+        let leased = matches!(phase, Some(Phase::Shift(_))) && self.versions.stable.is_some();
+        let release = |version: &Option<Version>| version.as_ref().map(|version| version.release);
+        Watch {
+            hosts: self.start.environment.hosts.clone(),
+            rollout: self.id,
+            candidate: release(&self.versions.candidate),
+            stable: release(&self.versions.stable),
+            generation,
+            since_published: since,
+            acknowledge_within: self
+                .acknowledge_within(!matches!(phase, Some(Phase::Shift(weight)) if *weight != Weight::NONE)),
+            silent_after: SILENT_AFTER,
+            renew_after: leased.then(|| self.start.environment.lease_ttl / 3),
+            step,
+        }
+    }
+
+    fn acknowledge_within(&self, may_start: bool) -> Duration {
+        let environment = self.start.environment;
+        let drain = Duration::from_millis(environment.drain.requests_ms + environment.drain.stop_ms);
+        let gate = Duration::from_millis(environment.health.deadline_ms);
+        if may_start || self.versions.stable.is_none() {
+            START_MARGIN + gate + drain
+        } else {
+            SHIFT_WITHIN + drain
+        }
+    }
+
+    async fn renew(&mut self) -> Result<()> {
+        match self.published.as_ref().map(|(phase, ..)| phase.clone()) {
+            Some(phase) => self.publish(phase).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn publish(&mut self, phase: Phase) -> Result<()> {
+        self.sequence += 1;
+        let generation = Generation::new(self.start.lease.fence, self.sequence);
+        let turn = Turn {
+            generation,
+            rollout: self.id,
+            issued_at: Timestamp::now(),
+            phase: phase.clone(),
+        };
+        let desired = document(self.start.pipeline, self.start.environment, &self.versions, &turn);
+        let name = &self.start.environment.name;
+        let failed = || format!("the desired state of `{name}` cannot be published");
+        let envelope = self.start.key.seal(&desired).or_fail(failed)?;
+        let revision = self
+            .start
+            .channel
+            .publish(&envelope, self.revision.as_ref())
+            .await
+            .or_fail(failed)?;
+        self.revision = Some(revision);
+        self.published = Some((phase, generation, Instant::now()));
+        Ok(())
+    }
+
+    /// What the hosts say, and how long ago each said it.
+    async fn observe(&self) -> Result<(Fleet, BTreeMap<HostName, Duration>)> {
+        let name = &self.start.environment.name;
+        let fleet = self
+            .start
+            .channel
+            .read_observed()
+            .await
+            .or_fail(|| format!("the hosts of `{name}` cannot be read"))?;
+        let now = Timestamp::now();
+        let age = |at: Timestamp| Duration::try_from(now.duration_since(at)).unwrap_or_default();
+        let ages = fleet
+            .iter()
+            .map(|(host, observed)| (host.clone(), age(observed.at)))
+            .collect();
+        Ok((fleet, ages))
+    }
+
+    fn explain(&self, reason: &Reason) -> Failure {
+        let name = &self.start.environment.name;
+        match reason {
+            Reason::Host { host, failure } => {
+                Failure::failed(format!("{} on {host}", failure.summary)).why(evidence_lines(&failure.evidence))
+            }
+            Reason::Refused { host, reason } => Failure::failed(format!("{host} refused the desired state: {reason}")),
+            Reason::Lapsed { host } => Failure::failed(format!(
+                "the rollout's lease ran out on {host}, which has returned to the stable version"
+            )),
+            Reason::Silent { host, for_s } => {
+                let silence = for_s.map_or("never spoke".to_owned(), |s| format!("has said nothing for {s} s"));
+                Failure::failed(format!("{host} of `{name}` {silence}")).next("cargo xtask local status")
+            }
+            Reason::Late { hosts, waited } => {
+                let hosts: Vec<&str> = hosts.iter().map(HostName::as_str).collect();
+                Failure::failed(format!(
+                    "{} did not follow within {} s",
+                    hosts.join(", "),
+                    waited.as_secs()
+                ))
+            }
+            Reason::Judged(result) => Failure::failed(format!("the candidate failed at {} of `{name}`", result.weight))
+                .why(result.judgement.to_string()),
+        }
+    }
+
+    fn describe_stable(&self) -> String {
+        match &self.versions.stable {
+            Some(version) => format!("serves release {}", version.release),
+            None => "runs nothing, as before".to_owned(),
+        }
+    }
+
+    pub fn candidate(&self) -> ReleaseId {
+        self.start.candidate.release
+    }
+}
+
+fn evidence_lines(evidence: &Evidence) -> String {
+    let mut lines = Vec::new();
+    if let Some(code) = evidence.exit_code {
+        lines.push(format!("exit code: {code}"));
+    }
+    if evidence.out_of_memory {
+        lines.push("killed for using more memory than it may".to_owned());
+    }
+    if let Some(probe) = &evidence.last_probe {
+        lines.push(format!("last probe: {probe}"));
+    }
+    if !evidence.listening.is_empty() {
+        lines.push(format!("listens on: {}", evidence.listening.join(", ")));
+    }
+    lines.extend(evidence.log_tail.iter().map(|line| format!("| {line}")));
+    lines.join("\n")
+}

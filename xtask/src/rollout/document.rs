@@ -1,0 +1,76 @@
+//! The desired documents of a rollout. Pure.
+
+use contract::{CONTRACT_VERSION, Desired, Fallback, Generation, Keep, ReleaseId, RolloutId, Task, Version, Weight};
+use jiff::Timestamp;
+use pipeline::model::{Environment, Pipeline};
+
+/// What a rollout moves between.
+#[derive(Debug, Clone)]
+pub struct Versions {
+    /// `None` only when an environment is returned to running nothing.
+    pub candidate: Option<Version>,
+    pub stable: Option<Version>,
+}
+
+/// What changes from one document of a rollout to the next.
+#[derive(Debug, Clone)]
+pub struct Turn {
+    pub generation: Generation,
+    pub rollout: RolloutId,
+    pub issued_at: Timestamp,
+    pub phase: Phase,
+}
+
+#[derive(Debug, Clone)]
+pub enum Phase {
+    /// The stable version alone, while a task runs beside it.
+    Task(Box<Task>),
+    /// Both run; the candidate has this share.
+    Shift(Weight),
+    /// The candidate alone; the stable version's image stays pinned.
+    Settled,
+    /// The stable version alone, as before the rollout.
+    Reverted,
+}
+
+pub fn document(pipeline: &Pipeline, environment: &Environment, versions: &Versions, turn: &Turn) -> Desired {
+    let Versions { candidate, stable } = versions;
+    let keep = |version: &Option<Version>, keep| version.clone().map(|version| Fallback { version, keep });
+    let under_way = Some(environment.lease_ttl.as_millis() as u64).filter(|_| stable.is_some());
+    let (release, weight, fallback, lease_ttl_ms, task) = match &turn.phase {
+        Phase::Task(task) => (stable.clone(), Weight::ALL, None, None, Some((**task).clone())),
+        Phase::Shift(weight) => {
+            let weight = if stable.is_some() { *weight } else { Weight::ALL };
+            (candidate.clone(), weight, keep(stable, Keep::Warm), under_way, None)
+        }
+        Phase::Settled => (candidate.clone(), Weight::ALL, keep(stable, Keep::Pinned), None, None),
+        Phase::Reverted => (stable.clone(), Weight::ALL, None, None, None),
+    };
+    Desired {
+        contract: CONTRACT_VERSION,
+        app: pipeline.app.clone(),
+        environment: environment.name.clone(),
+        generation: turn.generation,
+        rollout: turn.rollout,
+        issued_at: turn.issued_at,
+        hosts: environment.hosts.clone(),
+        release,
+        weight,
+        fallback,
+        gate: environment.health.clone(),
+        drain: environment.drain.clone(),
+        lease_ttl_ms,
+        task,
+    }
+}
+
+/// What carries traffic when a document is found that some controller left behind: while a lease is on it, its rollout was
+/// never finished, and traffic belongs to the fallback.
+pub fn stable_of(desired: &Desired, candidate: Option<ReleaseId>) -> Option<Version> {
+    let stable = match (desired.lease_ttl_ms, &desired.fallback) {
+        (Some(_), Some(fallback)) => Some(fallback.version.clone()),
+        _ => desired.release.clone(),
+    };
+    // A first rollout that was cut off left nothing to return to.
+    stable.filter(|version| Some(version.release) != candidate)
+}

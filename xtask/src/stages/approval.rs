@@ -1,0 +1,110 @@
+//! What an approver is shown, and what an approval is bound to.
+
+use super::Outcome;
+use super::environment::Shifted;
+use super::test::Tested;
+use crate::build::Built;
+use crate::context::Context;
+use crate::engine::{History, Release};
+use crate::failure::Result;
+use crate::git;
+use crate::report::bytes;
+use contract::{Digest, ImageRef, ReleaseId};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Everything a yes is said to. The approval names its digest: other evidence needs another approval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    pub release: ReleaseId,
+    pub image: ImageRef,
+    pub image_size: u64,
+    pub tests_passed: u32,
+    pub substitutes: Vec<String>,
+    pub staging: String,
+    pub migrations: Vec<String>,
+    /// What production runs now.
+    pub replaces: Option<ReleaseId>,
+    pub commits: Vec<String>,
+    pub dirty: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Approved {
+    pub by: String,
+    /// `terminal`, `--yes` or `approve`.
+    pub via: String,
+    pub evidence: Digest,
+}
+
+impl Outcome for Approved {
+    fn summary(&self) -> String {
+        format!("approved by {} ({})", self.by, self.via)
+    }
+}
+
+pub async fn evidence(
+    context: &Context,
+    release: &Release,
+    built: &Built,
+    tested: &Tested,
+    staged: &Shifted,
+) -> Result<Evidence> {
+    let history = History::load(&context.project, &context.pipeline.production.name)?;
+    let running = history.latest();
+    let commits = match running {
+        Some(running) => git::commits_between(&context.project, &running.source.commit, &release.source.commit)
+            .await?
+            .unwrap_or_default(),
+        None => Vec::new(),
+    };
+    Ok(Evidence {
+        release: release.id,
+        image: built.image.clone(),
+        image_size: built.size,
+        tests_passed: tested.passed,
+        substitutes: release.substitutes.clone(),
+        staging: staged.summary(),
+        migrations: staged
+            .migration
+            .as_ref()
+            .map(|migration| migration.output.clone())
+            .unwrap_or_default(),
+        replaces: running.map(|running| running.version.release),
+        commits,
+        dirty: release.source.dirty.is_some(),
+    })
+}
+
+impl Evidence {
+    pub fn digest(&self) -> Digest {
+        // Plain data always serialises; an empty text would fit no approval.
+        Digest::of(serde_json::to_string(self).unwrap_or_default().as_bytes())
+    }
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "release   {}", self.release)?;
+        writeln!(f, "image     {} ({})", self.image.digest, bytes(self.image_size))?;
+        writeln!(f, "tests     {} passed", self.tests_passed)?;
+        for substitute in &self.substitutes {
+            writeln!(f, "          with a substitute: {substitute}")?;
+        }
+        writeln!(f, "staging   {}", self.staging)?;
+        for line in &self.migrations {
+            writeln!(f, "migration {line}")?;
+        }
+        match self.replaces {
+            Some(release) => writeln!(f, "replaces  {release}")?,
+            None => writeln!(f, "replaces  nothing: production runs no release yet")?,
+        }
+        if self.dirty {
+            writeln!(f, "source    has changes that are in no commit")?;
+        }
+        for (number, commit) in self.commits.iter().enumerate() {
+            writeln!(f, "{:<9} {commit}", if number == 0 { "commits" } else { "" })?;
+        }
+        Ok(())
+    }
+}

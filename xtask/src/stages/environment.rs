@@ -1,0 +1,164 @@
+//! Bringing a release to staging or production: migrate, start beside, look, shift.
+
+use super::{Outcome, smoke};
+use crate::context::Context;
+use crate::engine::{History, Lease, Release, Settled};
+use crate::failure::{Failure, Result};
+use crate::report::seconds;
+use crate::rollout::{Rollout, RolloutStart, StepResult};
+use crate::secrets::Vault;
+use contract::judge::Verdict;
+use contract::{ReleaseId, SecretName, Version, Weight};
+use jiff::Timestamp;
+use pipeline::model::Environment;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Shifted {
+    pub hosts: usize,
+    /// What it replaced.
+    pub from: Option<ReleaseId>,
+    pub migration: Option<Migrated>,
+    pub smoke_checks: usize,
+    pub steps: Vec<StepResult>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Migrated {
+    pub took_ms: u64,
+    pub output: Vec<String>,
+}
+
+impl Outcome for Shifted {
+    fn summary(&self) -> String {
+        let hosts = if self.hosts == 1 {
+            "1 host".to_owned()
+        } else {
+            format!("{} hosts", self.hosts)
+        };
+        let migrated = self.migration.as_ref();
+        let migrated = migrated.map(|m| format!("migrated in {}, ", seconds(Duration::from_millis(m.took_ms))));
+        let weights: Vec<String> = match self.from {
+            Some(_) => self.steps.iter().map(describe).collect(),
+            None => vec!["100%".to_owned()],
+        };
+        format!("{}{hosts}, {}", migrated.unwrap_or_default(), weights.join(" → "))
+    }
+}
+
+fn describe(step: &StepResult) -> String {
+    match step.judgement.verdict {
+        Verdict::NotEnoughData => step.weight.to_string(),
+        _ => format!(
+            "{} ({} requests, {} errors)",
+            step.weight, step.judgement.candidate.requests, step.judgement.candidate.errors
+        ),
+    }
+}
+
+/// A release as one environment runs it.
+pub fn version(context: &Context, environment: &Environment, release: &Release) -> Result<Version> {
+    let vault = Vault::new(environment.name.clone(), context.project.secrets(&environment.name));
+    let reference = |name: &SecretName| vault.reference(name);
+    Ok(Version {
+        release: release.id,
+        commit: if release.source.dirty.is_some() {
+            format!("{}+dirty", release.source.commit)
+        } else {
+            release.source.commit.clone()
+        },
+        image: release.image()?.clone(),
+        port: context.pipeline.build.port,
+        env: environment.env.clear.clone(),
+        secrets: environment.env.secret.iter().map(reference).collect(),
+        memory_mb: environment.memory_mb,
+    })
+}
+
+pub async fn begin<'a>(
+    context: &'a Context,
+    environment: &'a Environment,
+    lease: &'a Lease,
+    candidate: Version,
+) -> Result<Rollout<'a>> {
+    Rollout::begin(RolloutStart {
+        pipeline: &context.pipeline,
+        environment,
+        channel: context.channel(&environment.name)?,
+        key: &context.key,
+        lease,
+        report: &context.report,
+        candidate,
+    })
+    .await
+}
+
+/// All the way to full weight; the version before stays warm beside it.
+pub async fn shift(
+    context: &Context,
+    environment: &Environment,
+    rollout: &mut Rollout<'_>,
+    reached: impl FnMut(Weight) -> Result<()>,
+) -> Result<Shifted> {
+    let from = rollout.stable().map(|version| version.release);
+    let migration = match &environment.migrate {
+        Some(migrate) => {
+            let result = rollout.migrate(migrate).await?;
+            Some(Migrated {
+                took_ms: result.took_ms,
+                output: result.output,
+            })
+        }
+        None => None,
+    };
+    rollout.start_beside().await?;
+    let routers = context
+        .ground
+        .as_ref()
+        .map(|ground| ground.routers(&environment.name))
+        .unwrap_or_default();
+    let smoke_checks = smoke::smoke(&environment.name, &routers, &environment.smoke, rollout.candidate()).await?;
+    let steps = rollout.shift(&environment.canary, reached).await?;
+    Ok(Shifted {
+        hosts: environment.hosts.len(),
+        from,
+        migration,
+        smoke_checks,
+        steps,
+    })
+}
+
+/// Records what the environment has settled on: where `rollback` will find it.
+pub fn remember(context: &Context, environment: &Environment, release: &Release) -> Result<()> {
+    let settled = Settled {
+        version: version(context, environment, release)?,
+        source: release.source.clone(),
+        config: release.config,
+        frontend: release.frontend,
+        at: Timestamp::now(),
+        withdrawn: false,
+    };
+    History::settle(&context.project, &environment.name, settled)
+}
+
+/// Production must still be what the approval was given for.
+pub fn expect_unmoved(context: &Context, environment: &Environment, expected: Option<ReleaseId>) -> Result<()> {
+    let history = History::load(&context.project, &environment.name)?;
+    let found = history.latest().map(|settled| settled.version.release);
+    if found == expected {
+        return Ok(());
+    }
+    let name = |release: Option<ReleaseId>| release.map_or("nothing".to_owned(), |release| release.to_string());
+    Err(Failure::new(
+        crate::failure::Exit::Refused,
+        "the approval is void: what it replaces has changed since",
+    )
+    .why(format!(
+        "`{}` ran {} when it was given, and runs {} now",
+        environment.name,
+        name(expected),
+        name(found)
+    ))
+    .next("cargo xtask release"))
+}

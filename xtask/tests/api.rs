@@ -1,0 +1,227 @@
+//! The app this repository ships, released by the tool that ships it: `cargo xtask test api` runs this.
+
+#[path = "release/load.rs"]
+mod load;
+#[path = "release/project.rs"]
+mod project;
+
+use load::{Ask, Load};
+use project::Project;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// A copy of this repository as git sees it, with its changes, and with this one's build cache.
+fn this_app() -> Project {
+    let project = Project::empty();
+    let args = ["ls-files", "--cached", "--others", "--exclude-standard", "-z"];
+    let listed = Command::new("git")
+        .args(args)
+        .current_dir(repository())
+        .output()
+        .unwrap()
+        .stdout;
+    for name in String::from_utf8(listed)
+        .unwrap()
+        .split('\0')
+        .filter(|name| !name.is_empty())
+    {
+        let (from, to) = (repository().join(name), project.root.join(name));
+        if from.is_file() {
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(from, to).unwrap();
+        }
+    }
+    project.commit("as it is");
+    project
+}
+
+fn release(project: &Project) -> Value {
+    let output = project
+        .command(&["release", "--yes", "--json"])
+        .env("CARGO_TARGET_DIR", repository().join("target"))
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+    let live = stdout
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .find(|line| line["event"] == "live");
+    live.unwrap_or_else(|| panic!("{stdout}"))["release"].clone()
+}
+
+fn call(method: reqwest::Method, url: &str, token: &str, body: Option<Value>) -> (u16, Value) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(20))
+            .build()
+            .unwrap();
+        let request = client.request(method, url).bearer_auth(token);
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap_or_default())
+    })
+}
+
+/// Signs a member up and in; returns the token.
+fn member(url: &str) -> String {
+    let name = format!("load{:016x}", rand::random::<u64>());
+    let body = json!({ "email": format!("{name}@example.com"), "real_name": "부하", "nickname": name, "password": "correct horse battery" });
+    let (status, answer) = call(reqwest::Method::POST, &format!("{url}/api/members"), "", Some(body));
+    assert_eq!(status, 201, "{answer}");
+    let body = json!({ "name": name, "password": "correct horse battery" });
+    let (status, answer) = call(reqwest::Method::POST, &format!("{url}/api/sessions"), "", Some(body));
+    assert!(status == 200 || status == 201, "{status} {answer}");
+    answer["access_token"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{answer}"))
+        .to_owned()
+}
+
+/// One write in three, each with a text of its own.
+fn reads_and_writes(token: String, run: String) -> Ask {
+    Arc::new(move |client, router, number| match number % 3 {
+        0 => client
+            .post(format!("{router}/api/posts"))
+            .bearer_auth(&token)
+            .json(&json!({ "text": format!("{run} {number}") })),
+        1 => client.get(format!("{router}/api/posts?limit=5")),
+        _ => client.get(format!("{router}/version")),
+    })
+}
+
+/// The texts of this run that the API lists, page by page.
+fn written(url: &str, run: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut path = "/api/posts?limit=50".to_owned();
+    for _ in 0..10_000 {
+        let (status, page) = call(reqwest::Method::GET, &format!("{url}{path}"), "", None);
+        assert_eq!(status, 200, "{page}");
+        let texts = page["posts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|post| post["text"].as_str());
+        found.extend(texts.filter(|text| text.starts_with(run)).map(str::to_owned));
+        match page["next"].as_str() {
+            Some(next) => {
+                path = if next.starts_with('/') {
+                    next.to_owned()
+                } else {
+                    format!("/api/posts?limit=50&before={next}")
+                }
+            }
+            None => return found,
+        }
+    }
+    panic!("the list of posts does not end");
+}
+
+/// The share a step's candidate had must be what chance makes of its weight.
+fn expect_split(steps: &Value) -> usize {
+    let mut judged = 0;
+    for step in steps.as_array().unwrap() {
+        let weight: f64 = step["weight"]
+            .as_str()
+            .unwrap()
+            .trim_end_matches('%')
+            .parse::<f64>()
+            .unwrap()
+            / 100.0;
+        let requests = |side: &str| step["judgement"][side]["requests"].as_f64().unwrap();
+        let total = requests("candidate") + requests("stable");
+        if weight >= 1.0 {
+            continue;
+        }
+        let share = requests("candidate") / total;
+        let sigma = (weight * (1.0 - weight) / total).sqrt();
+        println!(
+            "weight {:.1}%: {share:.4} of {total} requests, {:.2}σ off",
+            weight * 100.0,
+            (share - weight).abs() / sigma
+        );
+        assert!(
+            (share - weight).abs() <= 3.0 * sigma,
+            "weight {weight}, share {share} of {total} requests"
+        );
+        judged += 1;
+    }
+    judged
+}
+
+#[test]
+fn the_app_goes_live_and_a_changed_line_goes_live_under_load_without_a_failed_request() {
+    let project = this_app();
+    // Long enough at each weight for a share that says something.
+    project.edit("pipeline.yaml", "bake: 3s", "bake: 5s");
+    project.commit("longer steps");
+    let first = release(&project);
+    let url = project.url("production");
+    let token = member(&url);
+
+    project.edit("app/src/operations.rs", "//! ", "//! Changed. ");
+    project.edit("app/web/index.html", "</title>", " 2</title>");
+    let run = format!("run {:08x}", rand::random::<u32>());
+    let load = Load::start(
+        &project.routers(),
+        8,
+        Duration::ZERO,
+        reads_and_writes(token, run.clone()),
+    );
+    let second = release(&project);
+    let report = load.end();
+    assert_ne!(second["id"], first["id"]);
+
+    println!("{} requests, {} failed", report.sent, report.failures.len());
+    assert_eq!(report.failures, Vec::<String>::new());
+    assert!(report.sent >= 5_000, "only {} requests: no honest load", report.sent);
+    let journal = std::fs::read_to_string(
+        project
+            .root
+            .join(format!(".release/releases/{}/journal", second["id"].as_str().unwrap())),
+    )
+    .unwrap();
+    let finished = journal
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line.split_once(' ')?.1).ok());
+    let shifted = finished
+        .filter(|entry| entry["event"] == "stage-finished" && entry["stage"] == "production")
+        .last()
+        .unwrap();
+    assert!(expect_split(&shifted["outcome"]["steps"]) >= 3, "{shifted}");
+
+    let texts = written(&url, &run);
+    let different: BTreeSet<&String> = texts.iter().collect();
+    assert_eq!(texts.len(), different.len(), "a write happened twice");
+    assert_eq!(
+        texts.len() as u64,
+        report.writes,
+        "rows written, and writes answered with success"
+    );
+    assert!(
+        report.writes * 10 >= report.sent * 3,
+        "{} of {} were writes",
+        report.writes,
+        report.sent
+    );
+}

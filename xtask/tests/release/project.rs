@@ -1,0 +1,194 @@
+//! A project in a folder of its own, with a ground of its own, released by the real tool.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// Removes its ground and its folder when dropped.
+pub struct Project {
+    pub root: PathBuf,
+    folder: tempfile::TempDir,
+}
+
+/// What a command of the tool printed, and how it ended.
+pub struct Ended {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    /// The whole of it, for a failing assertion.
+    pub fn all(&self) -> String {
+        format!(
+            "exit {}\n--- stdout\n{}\n--- stderr\n{}",
+            self.code, self.stdout, self.stderr
+        )
+    }
+
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}", self.all());
+        self
+    }
+
+    /// The line of the `--json` stream with this event.
+    #[track_caller]
+    pub fn event(&self, name: &str) -> serde_json::Value {
+        let mut events = self
+            .stdout
+            .lines()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        events
+            .find(|event| event["event"] == name)
+            .unwrap_or_else(|| panic!("no event `{name}`: {}", self.all()))
+    }
+}
+
+impl Project {
+    /// The small fixture service.
+    pub fn fixture() -> Self {
+        let project = Self::empty();
+        copy(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture"),
+            &project.root,
+        );
+        project.commit("begin");
+        project
+    }
+
+    pub fn empty() -> Self {
+        let folder = tempfile::Builder::new().prefix("xtask-release-").tempdir().unwrap();
+        let root = folder.path().join("project");
+        std::fs::create_dir(&root).unwrap();
+        Self { root, folder }
+    }
+
+    pub fn commit(&self, message: &str) {
+        if !self.root.join(".git").exists() {
+            self.git(&["init", "--quiet", "--initial-branch=main"]);
+        }
+        self.git(&["add", "--all"]);
+        self.git(&[
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@t",
+            "commit",
+            "--quiet",
+            "--message",
+            message,
+        ]);
+    }
+
+    pub fn git(&self, args: &[&str]) {
+        let status = Command::new("git").args(args).current_dir(&self.root).status().unwrap();
+        assert!(status.success(), "git {args:?}");
+    }
+
+    /// Replaces text in a file; it must be there.
+    pub fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.root.join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "`{from}` is not in {file}");
+        std::fs::write(path, text.replace(from, to)).unwrap();
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(args).current_dir(&self.root).stdin(Stdio::null());
+        command.env("NO_COLOR", "1").env_remove("RUST_LOG");
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Ended {
+        let Output { status, stdout, stderr } = self.command(args).output().unwrap();
+        Ended {
+            code: status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        }
+    }
+
+    /// Ports and id of this project's ground.
+    pub fn ground(&self) -> serde_json::Value {
+        let text = std::fs::read_to_string(self.root.join(".release/ground/state.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Each production host's router.
+    pub fn routers(&self) -> Vec<String> {
+        let ground = self.ground();
+        let hosts = ground["environments"]["production"]["hosts"]
+            .as_object()
+            .unwrap()
+            .clone();
+        hosts
+            .values()
+            .map(|host| format!("http://{}", host["listen"].as_str().unwrap()))
+            .collect()
+    }
+
+    pub fn url(&self, name: &str) -> String {
+        let ground = self.ground();
+        let address = match name {
+            "site" => ground["site"].as_str(),
+            environment => ground["environments"][environment]["balancer"].as_str(),
+        };
+        format!("http://{}", address.unwrap())
+    }
+
+    /// Names and states of this ground's containers.
+    pub fn docker(&self, args: &[&str]) -> String {
+        let filter = format!("label=xtask.ground={}", self.ground()["id"].as_str().unwrap());
+        docker(&[args, &["--filter", &filter]].concat())
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // What a person needs to see why, before it is gone.
+            eprintln!("{}", self.run(&["local", "logs"]).stdout);
+        }
+        let _ = self.run(&["local", "down", "--purge"]);
+        let _ = &self.folder;
+    }
+}
+
+pub fn docker(args: &[&str]) -> String {
+    let output = Command::new("docker").args(args).output().unwrap();
+    assert!(
+        output.status.success(),
+        "docker {args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name();
+        if name == "target" || name == ".release" || name == ".git" {
+            continue;
+        }
+        let target = to.join(&name);
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Polls until `done`, and says what was waited for when it never comes.
+#[track_caller]
+pub fn eventually(what: &str, within: Duration, mut done: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !done() {
+        assert!(since.elapsed() < within, "not within {} s: {what}", within.as_secs());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
