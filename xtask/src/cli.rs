@@ -116,7 +116,7 @@ pub enum KeysCommand {
 
 #[derive(Debug, Args)]
 pub struct TestArgs {
-    /// Of `unit`, `registries`, `release`, `api`; the first two without a name
+    /// Of `unit`, `registries`, `release`, `api`; all without a name
     pub tiers: Vec<String>,
     /// Install Debian packages that a tier needs
     #[arg(long)]

@@ -24,6 +24,7 @@ pub struct Finished {
 /// Runs to the end or the deadline, telling of each line as it comes. The program dies with this one.
 pub async fn run(mut command: Command, deadline: Duration, mut on_line: impl FnMut(&str)) -> Result<Finished> {
     let name = command.as_std().get_program().to_string_lossy().into_owned();
+    forget_own_cargo(&mut command);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -80,6 +81,24 @@ pub async fn run(mut command: Command, deadline: Duration, mut on_line: impl FnM
             )),
             |failure, line| failure.why(format!("| {line}")),
         )),
+    }
+}
+
+/// `cargo run` tells this program about its own package. Passed on to another cargo, that would look like a change of
+/// environment to some build scripts, and each would undo what the other has compiled.
+pub fn forget_own_cargo(command: &mut Command) {
+    const OWN: [&str; 5] = [
+        "CARGO_MANIFEST_DIR",
+        "CARGO_MANIFEST_LINKS",
+        "CARGO_MANIFEST_PATH",
+        "CARGO_PRIMARY_PACKAGE",
+        "OUT_DIR",
+    ];
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || OWN.contains(&text.as_ref()) {
+            command.env_remove(&name);
+        }
     }
 }
 

@@ -36,21 +36,13 @@ async fn no_commit(root: &Path) -> Result<Failure> {
 
 /// `None` for a clean tree. Tracked changes count by their diff, untracked files by name and content.
 async fn dirty_digest(root: &Path) -> Result<Option<Digest>> {
-    let status = git(root, &["status", "--porcelain", "--untracked-files=all", "-z"])
-        .await?
-        .unwrap_or_default();
+    let status = answer(root, &["status", "--porcelain", "--untracked-files=all", "-z"]).await?;
     if status.is_empty() {
         return Ok(None);
     }
     let mut hash = Sha256::new();
-    hash.update(
-        git(root, &["diff", "HEAD", "--binary", "--no-color", "--no-ext-diff"])
-            .await?
-            .unwrap_or_default(),
-    );
-    let untracked = git(root, &["ls-files", "--others", "--exclude-standard", "-z"])
-        .await?
-        .unwrap_or_default();
+    hash.update(answer(root, &["diff", "HEAD", "--binary", "--no-color", "--no-ext-diff"]).await?);
+    let untracked = answer(root, &["ls-files", "--others", "--exclude-standard", "-z"]).await?;
     for name in untracked.split('\0').filter(|name| !name.is_empty()) {
         hash.update(name);
         // A file that is gone or unreadable by now is as good as one with no content.
@@ -68,6 +60,12 @@ pub async fn commits_between(project: &Project, from: &str, to: &str) -> Result<
     )
     .await?;
     Ok(log.map(|log| log.lines().map(str::to_owned).collect()))
+}
+
+/// Where git must know: a tree it cannot compare is not a clean one.
+async fn answer(root: &Path, args: &[&str]) -> Result<String> {
+    let answer = git(root, args).await?;
+    answer.ok_or_else(|| Failure::bad_input(format!("`git {}` failed in `{}`", args.join(" "), root.display())))
 }
 
 async fn git(root: &Path, args: &[&str]) -> Result<Option<String>> {

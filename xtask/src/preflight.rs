@@ -19,6 +19,7 @@ pub enum Obstacle {
     WrongBranch { expected: String, found: Option<String> },
     DiskFull { folder: String, free: u64 },
     NoLinker,
+    GroundUnreadable(Failure),
     PortTaken(Failure),
     MissingSecret(Failure),
 }
@@ -26,7 +27,10 @@ pub enum Obstacle {
 impl Obstacle {
     pub fn failure(self) -> Failure {
         match self {
-            Self::NoSource(failure) | Self::PortTaken(failure) | Self::MissingSecret(failure) => failure,
+            Self::NoSource(failure)
+            | Self::GroundUnreadable(failure)
+            | Self::PortTaken(failure)
+            | Self::MissingSecret(failure) => failure,
             Self::Dirty(source) => Failure::bad_input("the tree has changes that are in no commit")
                 .why(format!(
                     "expected: commit {} as it is",
@@ -55,8 +59,8 @@ fn gib(bytes: u64) -> String {
 
 pub fn engine_failure(error: &EngineError) -> Failure {
     let text = error.to_string();
-    let (what, rest) = text.split_once('\n').unwrap_or((&text, ""));
-    Failure::new(Exit::BadInput, what).why(rest)
+    let (what, hint) = text.split_once("\nhint: ").unwrap_or((&text, "cargo xtask doctor"));
+    Failure::new(Exit::BadInput, what).next(hint)
 }
 
 /// All obstacles but the engine, which is asked for separately because it may be installed on the way.
@@ -101,20 +105,18 @@ fn source_obstacles(pipeline: &Pipeline, source: &SourceFacts) -> Vec<Obstacle> 
     found
 }
 
-/// Ports and secrets of a ground that exists; a new one chooses and makes its own.
+/// Ports and secrets of a ground that exists; a new one makes its own, but for the ports that pipeline.yaml fixes.
 fn ground_obstacles(project: &Project, pipeline: &Pipeline) -> Vec<Obstacle> {
-    if pipeline.ground.is_none() {
+    let Some(wanted) = &pipeline.ground else {
         return Vec::new();
-    }
+    };
     let mut found = Vec::new();
     match GroundState::load(project) {
-        Ok(Some(state)) => found.extend(
-            crate::local::taken_ports(project, &state)
-                .into_iter()
-                .map(Obstacle::PortTaken),
-        ),
-        Ok(None) => {}
-        Err(failure) => found.push(Obstacle::PortTaken(failure)),
+        Ok(state) => {
+            let taken = crate::local::taken_ports(project, wanted, state.as_ref());
+            found.extend(taken.into_iter().map(Obstacle::PortTaken));
+        }
+        Err(failure) => found.push(Obstacle::GroundUnreadable(failure)),
     }
     for environment in crate::plan::environments(pipeline) {
         let vault = crate::secrets::Vault::new(environment.name.clone(), project.secrets(&environment.name));

@@ -32,10 +32,10 @@ impl Project {
         let text = std::fs::read_to_string(&path)
             .map_err(|error| Failure::bad_input(format!("`{}` cannot be read: {error}", path.display())))?;
         pipeline::load(PIPELINE_FILE, &text, profile).map_err(|problems| {
-            let count = problems.problems().len();
-            let noun = if count == 1 { "problem" } else { "problems" };
-            Failure::bad_input(format!("{count} {noun} in {PIPELINE_FILE}"))
-                .why(problems.to_string())
+            let text = problems.to_string();
+            let (each, summary) = text.rsplit_once('\n').unwrap_or(("", &text));
+            Failure::bad_input(summary)
+                .why(each)
                 .next("mend the lines named above, then `cargo xtask plan`")
         })
     }

@@ -80,7 +80,7 @@ fn lines_with(files: &[PathBuf], unwanted: impl Fn(&str) -> bool) -> Vec<String>
 #[test]
 fn the_release_tool_knows_hosts_only_by_the_contract() {
     let packages = own_packages();
-    let shared = ["channel", "contract", "docker", "features", "machine"];
+    let shared = ["channel", "contract", "credentials", "docker", "features", "machine"];
     for (name, (folder, dependencies)) in &packages {
         if !folder.starts_with(root().join("xtask")) {
             continue;

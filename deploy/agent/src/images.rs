@@ -1,8 +1,8 @@
 //! Images on this host.
 
-use crate::credentials;
 use anyhow::Result;
 use contract::ImageRef;
+use credentials::CredentialSource;
 use docker::Docker;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub async fn ensure(docker: &Docker, image: &ImageRef) -> Result<bool> {
     }
     let mut pause = FIRST_PAUSE;
     for attempt in 1.. {
-        match docker.pull(image, credentials::find(image), PULL_DEADLINE).await {
+        match pull(docker, image).await {
             Ok(()) => return Ok(true),
             Err(error) if attempt == PULL_ATTEMPTS => return Err(error),
             Err(error) => tracing::warn!("attempt {attempt} of {PULL_ATTEMPTS}: {error:#}"),
@@ -26,6 +26,12 @@ pub async fn ensure(docker: &Docker, image: &ImageRef) -> Result<bool> {
         pause *= 2;
     }
     Ok(false)
+}
+
+async fn pull(docker: &Docker, image: &ImageRef) -> Result<()> {
+    let registry = image.repository.split('/').next().unwrap_or_default();
+    let login = CredentialSource::of_this_host().login(registry).await?;
+    docker.pull(image, login.as_ref(), PULL_DEADLINE).await
 }
 
 /// Removes images that this agent once pulled. One that something else uses stays, and is no longer this agent's.

@@ -15,7 +15,6 @@ mod act;
 mod agent;
 mod contact;
 mod containers;
-mod credentials;
 mod decide;
 mod documents;
 mod evidence;

@@ -6,22 +6,22 @@ use anyhow::{Context, Result, bail, ensure};
 use bollard::auth::DockerCredentials;
 use bollard::query_parameters::{CreateImageOptionsBuilder, RemoveImageOptions};
 use contract::ImageRef;
+use credentials::Login;
 use futures_util::StreamExt;
-use std::fmt;
 use std::time::Duration;
 
-/// For a registry that wants to know who asks.
-#[derive(Clone)]
-pub struct RegistryCredentials {
-    pub username: String,
-    pub password: String,
-}
-
-impl fmt::Debug for RegistryCredentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RegistryCredentials")
-            .field("username", &self.username)
-            .finish_non_exhaustive()
+/// As the engine wants to be told who asks.
+pub(crate) fn engine_credentials(login: &Login) -> DockerCredentials {
+    match login {
+        Login::Password { username, password } => DockerCredentials {
+            username: Some(username.clone()),
+            password: Some(password.reveal().to_owned()),
+            ..DockerCredentials::default()
+        },
+        Login::IdentityToken(token) => DockerCredentials {
+            identitytoken: Some(token.reveal().to_owned()),
+            ..DockerCredentials::default()
+        },
     }
 }
 
@@ -41,9 +41,9 @@ impl Docker {
     }
 
     /// Pulls by digest, and checks that what came has it.
-    pub async fn pull(&self, image: &ImageRef, auth: Option<RegistryCredentials>, deadline: Duration) -> Result<()> {
+    pub async fn pull(&self, image: &ImageRef, login: Option<&Login>, deadline: Duration) -> Result<()> {
         let reference = image.to_string();
-        match tokio::time::timeout(deadline, self.pull_unbounded(&reference, auth)).await {
+        match tokio::time::timeout(deadline, self.pull_unbounded(&reference, login)).await {
             Ok(pulled) => pulled.with_context(|| format!("pulling `{reference}`"))?,
             Err(_late) => bail!(
                 "pulling `{reference}`: not finished within {} s",
@@ -64,13 +64,9 @@ impl Docker {
         Ok(())
     }
 
-    async fn pull_unbounded(&self, reference: &str, auth: Option<RegistryCredentials>) -> Result<()> {
+    async fn pull_unbounded(&self, reference: &str, login: Option<&Login>) -> Result<()> {
         let options = CreateImageOptionsBuilder::default().from_image(reference).build();
-        let credentials = auth.map(|auth| DockerCredentials {
-            username: Some(auth.username),
-            password: Some(auth.password),
-            ..Default::default()
-        });
+        let credentials = login.map(engine_credentials);
         let mut progress = self.api().create_image(Some(options), None, credentials);
         while let Some(step) = progress.next().await {
             step?;

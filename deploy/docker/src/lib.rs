@@ -24,7 +24,6 @@ pub use engine::{Docker, EngineError, OLDEST_API};
 pub use exec::Executed;
 pub use files::Owner;
 pub use health::Unhealthy;
-pub use image::RegistryCredentials;
 pub use listing::ImageSummary;
 pub use network::Network;
 pub use push::Pushed;

@@ -1,8 +1,10 @@
 //! From this engine to a registry.
 
 use crate::Docker;
+use crate::image::engine_credentials;
 use anyhow::{Context, Result, anyhow, bail};
 use bollard::query_parameters::PushImageOptionsBuilder;
+use credentials::Login;
 use futures_util::StreamExt;
 
 /// What the engine pushed.
@@ -15,10 +17,12 @@ pub struct Pushed {
 
 impl Docker {
     /// Pushes `registry/repository:tag`, and tells the digest the registry now knows it by.
-    pub async fn push(&self, reference: &str) -> Result<Pushed> {
+    pub async fn push(&self, reference: &str, login: Option<&Login>) -> Result<Pushed> {
         let (repository, tag) = reference.rsplit_once(':').context("expected `repository:tag`")?;
         let options = PushImageOptionsBuilder::default().tag(tag).build();
-        let mut steps = self.api().push_image(repository, Some(options), None);
+        let mut steps = self
+            .api()
+            .push_image(repository, Some(options), login.map(engine_credentials));
         while let Some(step) = steps.next().await {
             let step = step.with_context(|| format!("pushing `{reference}`"))?;
             if let Some(error) = step.error_detail.and_then(|error| error.message) {

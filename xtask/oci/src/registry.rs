@@ -3,8 +3,6 @@
 mod auth;
 mod challenge;
 mod client;
-mod credentials;
-mod docker_config;
 mod error;
 mod name;
 mod pull;
@@ -15,7 +13,7 @@ mod transport;
 mod upload;
 
 pub use client::{Client, ClientOptions, Timeouts};
-pub use credentials::{CredentialSource, Login, Secret};
+pub use credentials::{CredentialSource, Login, Secret, Unusable};
 pub use error::{Problem, RegistryError};
 pub use name::Repository;
 pub use pull::Manifest;

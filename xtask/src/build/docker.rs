@@ -57,7 +57,7 @@ pub async fn build(context: &Context) -> Result<Built> {
     let since = Instant::now();
     let pushed = context
         .docker
-        .push(&tag)
+        .push(&tag, push::login(context).await?.as_ref())
         .await
         .or_fail(|| format!("`{tag}` cannot be pushed"))?;
     // The tag was only for the way there; the digest is what the image is known by from here on.

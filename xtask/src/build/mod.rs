@@ -32,4 +32,4 @@ pub async fn build(context: &Context) -> Result<Built> {
 }
 
 pub use native::{assemble, compile};
-pub use push::{client, push, repository};
+pub use push::{client, login, push, repository};

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::failure::{Failure, OrFail, Result};
 use crate::report::{Report, bytes};
-use oci::registry::{CredentialSource, Progress};
+use oci::registry::{CredentialSource, Login, Progress};
 use oci::{BuiltImage, Client, ClientOptions, Repository};
 use pipeline::model::RegistryAuth;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,16 +20,29 @@ pub fn repository(context: &Context) -> Result<String> {
     }
 }
 
-pub fn client(context: &Context) -> Result<Client> {
-    let registry = &context.pipeline.registry;
-    let credentials = match registry.auth {
+fn credentials(context: &Context) -> CredentialSource {
+    match context.pipeline.registry.auth {
         RegistryAuth::Anonymous => CredentialSource::Anonymous,
         RegistryAuth::DockerConfig => CredentialSource::DockerConfig { directory: None },
         RegistryAuth::Env => CredentialSource::Env,
-    };
+    }
+}
+
+/// Who the engine of this machine is to say it is, where it pulls or pushes for us.
+pub async fn login(context: &Context) -> Result<Option<Login>> {
+    let repository = repository(context)?;
+    let registry = repository.split('/').next().unwrap_or_default();
+    let login = credentials(context).login(registry).await;
+    login.map_err(|error| {
+        Failure::bad_input(error.to_string()).next(format!("docker login {registry}, or set `registry.auth`"))
+    })
+}
+
+pub fn client(context: &Context) -> Result<Client> {
+    let registry = &context.pipeline.registry;
     let ca_file = registry.ca_file.as_ref().map(|path| context.project.root.join(path));
     Client::new(ClientOptions {
-        credentials,
+        credentials: credentials(context),
         ca_file,
         ..ClientOptions::default()
     })

@@ -28,6 +28,7 @@ pub async fn doctor(profile: &str, install: bool, report: &Report) -> Result<()>
         }
         Err(failure) => found.push(failure),
     }
+    found.extend(ground_failure(&project));
     found.extend(last_failure(&project)?);
     let mut text: String = sound.iter().map(|line| format!("✓ {line}\n")).collect();
     for failure in &found {
@@ -59,7 +60,15 @@ async fn engine_version(docker: &Docker) -> String {
         .unwrap_or_else(|| "unknown version".to_owned())
 }
 
-/// How the newest release ended, where it did not end well: the database that never became healthy, the app that exited.
+/// Why the ground did not come up: the database that never became healthy, a folder that cannot be written.
+fn ground_failure(project: &Project) -> Option<Failure> {
+    let last = crate::local::last_failure(project)?;
+    let failure = Failure::failed(format!("the ground did not come up: {}", last.what));
+    let failure = last.why.into_iter().fold(failure, Failure::why);
+    Some(failure.next("mend what is said above, then cargo xtask local up"))
+}
+
+/// How the newest release ended, where it did not end well: the app that exited, that listens nowhere, whose tests fail.
 fn last_failure(project: &Project) -> Result<Option<Failure>> {
     let Some(release) = Release::list(project)?.pop() else {
         return Ok(None);

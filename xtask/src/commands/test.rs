@@ -1,6 +1,7 @@
 //! `test`: the tiers, each with its seconds, and what was skipped and why.
 
 use crate::cli::TestArgs;
+use crate::command;
 use crate::failure::{Failure, Result};
 use crate::project::tool_workspace;
 use crate::report::{Report, seconds};
@@ -11,62 +12,40 @@ use tokio::process::Command;
 /// A tier: what it runs, and the Debian packages it needs.
 struct Tier {
     name: &'static str,
-    /// Run when no tier is named.
-    default: bool,
-    runs: &'static [&'static [&'static str]],
+    runs: &'static [&'static str],
     /// A program that must be there, and the package that brings it.
     needs: &'static [(&'static str, &'static str)],
 }
 
+const REGISTRIES: [(&str, &str); 2] = [("docker-registry", "docker-registry"), ("openssl", "openssl")];
+
+/// All of them, in this order, where none is named.
 const TIERS: [Tier; 4] = [
     Tier {
         name: "unit",
-        default: true,
         runs: &[
-            &["cargo", "fmt", "--all", "--check"],
-            &[
-                "cargo",
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--",
-                "--deny",
-                "warnings",
-            ],
-            &["cargo", "test", "--quiet", "--workspace"],
+            "cargo fmt --all --check",
+            "cargo clippy --workspace --all-targets -- --deny warnings",
+            // Targets that `cargo test --workspace` leaves out are left out by `--all-targets`, too.
+            "cargo clippy --package xtask --test release --package oci --test registries --package api-tests --test api \
+             -- --deny warnings",
+            "cargo test --quiet --workspace",
         ],
         needs: &[("git", "git"), ("skopeo", "skopeo")],
     },
     Tier {
         name: "registries",
-        default: true,
-        runs: &[&["cargo", "test", "--quiet", "--package", "oci", "--test", "registries"]],
-        needs: &[
-            ("docker-registry", "docker-registry"),
-            ("skopeo", "skopeo"),
-            ("openssl", "openssl"),
-        ],
+        runs: &["cargo test --quiet --package oci --test registries"],
+        needs: &[REGISTRIES[0], REGISTRIES[1], ("skopeo", "skopeo")],
     },
     Tier {
         name: "release",
-        default: false,
-        runs: &[&[
-            "cargo",
-            "test",
-            "--quiet",
-            "--package",
-            "xtask",
-            "--test",
-            "release",
-            "--",
-            "--test-threads=1",
-        ]],
-        needs: &[("git", "git")],
+        runs: &["cargo test --quiet --package xtask --test release -- --test-threads=1 --nocapture --skip this_app::"],
+        needs: &[("git", "git"), REGISTRIES[0], REGISTRIES[1]],
     },
     Tier {
         name: "api",
-        default: false,
-        runs: &[&["cargo", "test", "--quiet", "--package", "xtask", "--test", "api"]],
+        runs: &["cargo test --quiet --package xtask --test release -- --nocapture this_app::"],
         needs: &[("git", "git")],
     },
 ];
@@ -79,7 +58,7 @@ pub async fn test(args: TestArgs, report: &Report) -> Result<()> {
     }
     let chosen = TIERS
         .iter()
-        .filter(|tier| (args.tiers.is_empty() && tier.default) || args.tiers.iter().any(|name| name == tier.name));
+        .filter(|tier| args.tiers.is_empty() || args.tiers.iter().any(|name| name == tier.name));
     let (mut ran, mut skipped) = (Vec::new(), Vec::new());
     for tier in chosen {
         let missing = missing(tier, args.install).await?;
@@ -99,21 +78,25 @@ pub async fn test(args: TestArgs, report: &Report) -> Result<()> {
     conclude(&ran, &skipped, report)
 }
 
-async fn run_step(tier: &str, step: &[&str], report: &Report) -> Result<()> {
-    let [program, args @ ..] = step else { return Ok(()) };
-    report.note(&format!("tier {tier}: {}", step.join(" ")));
+async fn run_step(tier: &str, step: &str, report: &Report) -> Result<()> {
+    let words: Vec<&str> = step.split_whitespace().collect();
+    let [program, args @ ..] = words.as_slice() else {
+        return Ok(());
+    };
+    report.note(&format!("tier {tier}: {}", words.join(" ")));
     let mut command = Command::new(program);
     command
         .args(args)
         .current_dir(tool_workspace())
         .stdin(Stdio::null())
         .kill_on_drop(true);
+    command::forget_own_cargo(&mut command);
     let status = command.status().await;
     let status = status.map_err(|error| Failure::failed(format!("`{program}` cannot be started: {error}")))?;
     if status.success() {
         return Ok(());
     }
-    Err(Failure::failed(format!("tier {tier}: `{}` failed", step.join(" "))).next(format!("cargo xtask test {tier}")))
+    Err(Failure::failed(format!("tier {tier}: `{}` failed", words.join(" "))).next(format!("cargo xtask test {tier}")))
 }
 
 /// Packages still missing, after installing them where that was asked for.

@@ -72,9 +72,11 @@ pub async fn ensure_services(
         if let Err(error) = services::start(docker, start).await {
             // Its volume stays; the container that never came up is of no use to anyone.
             let _ = docker.remove(&container_name).await;
-            return Err(
-                Failure::failed(format!("`{service_name}` of `{name}` did not start")).why(format!("{error:#}"))
-            );
+            return Err(Failure::failed(format!("`{service_name}` of `{name}` did not start"))
+                .why(format!("{error:#}"))
+                .next(format!(
+                    "mend `test.services.{service_name}` in pipeline.yaml, then run the command again"
+                )));
         }
     }
     Ok(())

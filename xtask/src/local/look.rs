@@ -2,9 +2,10 @@
 
 use super::process::Identity;
 use super::state::{self, GroundState};
-use super::up::supervised_by_name;
+use super::up::{expect_free, supervised_by_name};
 use crate::failure::Failure;
 use crate::project::Project;
+use pipeline::model::Ground as Wanted;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -58,8 +59,26 @@ pub fn processes(project: &Project, state: &GroundState) -> Vec<ProcessLine> {
     lines
 }
 
-/// Kept for one of the ground's listeners whose process is not running, but taken by someone else.
-pub fn taken_ports(project: &Project, state: &GroundState) -> Vec<Failure> {
+/// Fixed in pipeline.yaml, or kept for one of the ground's listeners whose process is not running, but taken by someone else.
+pub fn taken_ports(project: &Project, wanted: &Wanted, state: Option<&GroundState>) -> Vec<Failure> {
+    let mut taken: Vec<Failure> = state.map(|state| taken_of(project, state)).unwrap_or_default();
+    let kept = state.map(GroundState::addresses).unwrap_or_default();
+    let fixed = [
+        ("site", wanted.site),
+        ("production", wanted.production),
+        ("staging", wanted.staging),
+        ("registry", wanted.registry),
+        ("bucket", wanted.bucket),
+    ];
+    for (what, port) in fixed.into_iter().filter_map(|(what, port)| Some((what, port?))) {
+        if !kept.iter().any(|address| address.port() == port) {
+            taken.extend(expect_free(what, port).err());
+        }
+    }
+    taken
+}
+
+fn taken_of(project: &Project, state: &GroundState) -> Vec<Failure> {
     let runs = |path: PathBuf| Identity::load(&path).is_some_and(|identity| identity.is_running());
     let mut expected_free = Vec::new();
     if !runs(state::folder(project).join("process.json")) {
@@ -87,7 +106,7 @@ pub fn taken_ports(project: &Project, state: &GroundState) -> Vec<Failure> {
     }
     expected_free
         .into_iter()
-        .filter_map(|(what, address)| super::up::expect_free(what, address.port()).err())
+        .filter_map(|(what, address)| expect_free(what, address.port()).err())
         .collect()
 }
 

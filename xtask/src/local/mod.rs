@@ -7,6 +7,7 @@
 mod binaries;
 mod down;
 pub mod environment;
+mod last_failure;
 mod look;
 mod port;
 mod process;
@@ -15,6 +16,7 @@ mod up;
 
 pub use down::{DownReport, down, stop};
 pub use environment::GROUND_LABEL;
+pub use last_failure::last_failure;
 pub use look::{LogFile, logs, processes, taken_ports};
 pub use process::tail;
 pub use state::GroundState;

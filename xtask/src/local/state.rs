@@ -58,8 +58,40 @@ pub fn host_folder(project: &Project, environment: &EnvironmentName, host: &Host
 }
 
 impl GroundState {
+    /// From its file or, where that is damaged or gone, from the copy beside it.
     pub fn load(project: &Project) -> Result<Option<Self>> {
-        files::read_json(&folder(project).join("state.json")).or_fail(|| "the ground's state cannot be read".to_owned())
+        let [path, copy] = Self::paths(project);
+        let read = files::read_json(&path);
+        if let Ok(Some(state)) = read {
+            return Ok(Some(state));
+        }
+        match (read, files::read_json(&copy)) {
+            (Ok(_), Ok(None)) => Ok(None),
+            (_, Ok(Some(state))) => {
+                tracing::warn!("`{}` is damaged or gone; its copy is used", path.display());
+                Ok(Some(state))
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                let label = crate::local::GROUND_LABEL;
+                Err(Failure::bad_input("the ground's state cannot be read")
+                    .why(format!("{error:#}"))
+                    .why(format!("nor its copy `{}`", copy.display()))
+                    .next(format!(
+                        "put one of both back; `docker ps --all --filter label={label}` shows what is there of it"
+                    )))
+            }
+        }
+    }
+
+    fn save(&self, project: &Project) -> Result<()> {
+        Self::paths(project).iter().try_for_each(|path| {
+            files::write_json(path, self)
+                .or_fail(|| format!("the ground's state cannot be written to `{}`", path.display()))
+        })
+    }
+
+    fn paths(project: &Project) -> [PathBuf; 2] {
+        ["state.json", "state-copy.json"].map(|name| folder(project).join(name))
     }
 
     /// The kept one, completed for hosts and fixed ports that pipeline.yaml names; else a new one.
@@ -67,8 +99,7 @@ impl GroundState {
         let kept = Self::load(project)?;
         let state = Self::choose(kept.as_ref(), pipeline, wanted)?;
         if kept.as_ref() != Some(&state) {
-            files::write_json(&folder(project).join("state.json"), &state)
-                .or_fail(|| "the ground's state cannot be written".to_owned())?;
+            state.save(project)?;
         }
         Ok(state)
     }
@@ -164,5 +195,37 @@ impl Ports {
         })?;
         self.ranges.insert(first);
         Ok(PortRange { first, count })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damaged_state_is_read_from_its_copy_and_refused_where_that_is_damaged_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = Project {
+            root: folder.path().to_owned(),
+        };
+        assert_eq!(GroundState::load(&project).unwrap(), None);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
+        let state = GroundState {
+            id: "2a6024c3".to_owned(),
+            site: address,
+            admin: address,
+            registry: address,
+            bucket: address,
+            environments: BTreeMap::new(),
+        };
+        state.save(&project).unwrap();
+        let [path, copy] = GroundState::paths(&project);
+        std::fs::write(&path, "{\"id\": \"2a6").unwrap();
+        assert_eq!(GroundState::load(&project).unwrap(), Some(state.clone()));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(GroundState::load(&project).unwrap(), Some(state));
+        std::fs::write(&copy, "").unwrap();
+        let failure = GroundState::load(&project).unwrap_err();
+        assert!(failure.to_string().contains("state-copy.json"), "{failure}");
     }
 }

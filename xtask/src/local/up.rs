@@ -5,7 +5,7 @@ use super::environment::{self, GROUND_LABEL, SERVICE_LABEL, channel_place};
 use super::port::is_free;
 use super::process::{self, Identity, tail};
 use super::state::{self, GroundState};
-use super::{Ground, SITE_BUCKET};
+use super::{Ground, SITE_BUCKET, last_failure};
 use crate::failure::{Failure, OrFail, Result};
 use crate::files;
 use crate::keys;
@@ -25,6 +25,18 @@ const READY_WITHIN: Duration = Duration::from_secs(15);
 const END_WITHIN: Duration = Duration::from_secs(40);
 
 pub async fn up(
+    docker: &Docker,
+    project: &Project,
+    pipeline: &Pipeline,
+    wanted: &Wanted,
+    report: &Report,
+) -> Result<Ground> {
+    let ground = bring_up(docker, project, pipeline, wanted, report).await;
+    last_failure::remember(project, ground.as_ref().err());
+    ground
+}
+
+async fn bring_up(
     docker: &Docker,
     project: &Project,
     pipeline: &Pipeline,

@@ -120,8 +120,9 @@ impl<'a> Bench<'a> {
         let substitutes = self.start_services(&mut secrets).await?;
         let services_ms = since.elapsed().as_millis() as u64;
         self.context.report.progress("pulling the image by its digest");
+        let login = crate::build::login(self.context).await?;
         docker
-            .pull(image, None, PULL_WITHIN)
+            .pull(image, login.as_ref(), PULL_WITHIN)
             .await
             .or_fail(|| format!("the image `{image}` cannot be pulled back from the registry"))?;
         if let Some(migrate) = &test.migrate {

@@ -75,7 +75,7 @@ fn client(router: &str, pause: Duration, stop: &AtomicBool, seen: &Seen, ask: &A
         while !stop.load(Ordering::Relaxed) && seen.sent.load(Ordering::Relaxed) < MOST_REQUESTS {
             let number = seen.next.fetch_add(1, Ordering::Relaxed);
             // Most users keep their connection; some come anew.
-            if number % 50 == 0 {
+            if number.is_multiple_of(50) {
                 client = fresh();
             }
             let request = ask(&client, router, number).build().unwrap();

@@ -1,5 +1,6 @@
 //! A project in a folder of its own, with a ground of its own, released by the real tool.
 
+use crate::ask::json;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -94,15 +95,30 @@ impl Project {
         std::fs::write(path, text.replace(from, to)).unwrap();
     }
 
+    /// The release tool as this test was built with.
+    pub fn tool() -> &'static str {
+        env!("CARGO_BIN_EXE_xtask")
+    }
+
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        self.command_by(Self::tool(), args)
+    }
+
+    /// Another program, started as the tool would be: in the project, with no terminal.
+    pub fn command_by(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(args).current_dir(&self.root).stdin(Stdio::null());
         command.env("NO_COLOR", "1").env_remove("RUST_LOG");
         command
     }
 
     pub fn run(&self, args: &[&str]) -> Ended {
-        let Output { status, stdout, stderr } = self.command(args).output().unwrap();
+        Self::end(&mut self.command(args))
+    }
+
+    /// Runs it to its end.
+    pub fn end(command: &mut Command) -> Ended {
+        let Output { status, stdout, stderr } = command.output().unwrap();
         Ended {
             code: status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&stdout).into_owned(),
@@ -136,6 +152,28 @@ impl Project {
             environment => ground["environments"][environment]["balancer"].as_str(),
         };
         format!("http://{}", address.unwrap())
+    }
+
+    /// Releases without being asked, and gives the id of what went live.
+    pub fn released(&self) -> String {
+        let live = self.run(&["release", "--yes", "--json"]).expect(0).event("live");
+        live["release"]["id"].as_str().unwrap().to_owned()
+    }
+
+    #[track_caller]
+    pub fn expect_serving(&self, release: &str) {
+        for router in self.routers() {
+            assert_eq!(json(&format!("{router}/version"))["release"], release, "{router}");
+        }
+    }
+
+    /// Digests of the running app containers, one a host.
+    pub fn running_digests(&self) -> Vec<String> {
+        let ids = self.docker(&["ps", "--quiet", "--filter", "label=xtask.release"]);
+        let image = |id: &str| docker(&["inspect", "--format", "{{.Config.Image}}", id]);
+        ids.lines()
+            .map(|id| image(id).split('@').nth(1).unwrap_or_default().to_owned())
+            .collect()
     }
 
     /// Names and states of this ground's containers.

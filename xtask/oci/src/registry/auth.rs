@@ -66,7 +66,8 @@ impl Auth {
         let Some(challenge) = challenge::read(headers) else {
             return Ok(None);
         };
-        let login = self.source.login(repository).await.map_err(failed)?;
+        let login = self.source.login(repository.host()).await;
+        let login = login.map_err(|unusable| failed(Problem::Credentials(unusable)))?;
         let answer = match (challenge, login) {
             (Challenge::Basic, Some(Login::Password { username, password })) => Answer {
                 header: basic(&username, &password).map_err(failed)?,

@@ -1,6 +1,6 @@
 //! What went wrong with a registry, and what to do about it.
 
-use super::Repository;
+use super::{Repository, Unusable};
 use contract::Digest;
 use reqwest::StatusCode;
 use serde::Deserialize;
@@ -58,10 +58,7 @@ pub enum Problem {
         url: String,
     },
     /// Credentials were needed, and could not be had.
-    Credentials {
-        place: String,
-        why: String,
-    },
+    Credentials(Unusable),
     CaFile {
         path: PathBuf,
         why: String,
@@ -133,7 +130,7 @@ impl RegistryError {
                 status: 429 | 500.., ..
             } => "try again later; the registry's own log says more".into(),
             Problem::UnsafeUrl { .. } => "the registry must give https addresses; its operator sets that".into(),
-            Problem::Credentials { .. } => {
+            Problem::Credentials(_) => {
                 format!("run `docker login {host}`, or set `registry.auth` to another source")
             }
             _ => return None,
@@ -179,7 +176,9 @@ impl fmt::Display for Problem {
             Self::WrongBytes { expected, found } => write!(f, "expected the bytes of `{expected}`, found `{found}`"),
             Self::TooLarge { limit_bytes } => write!(f, "it sent more than the {limit_bytes} bytes expected"),
             Self::UnsafeUrl { what, url } => write!(f, "its {what} `{url}` is plain http to another machine"),
-            Self::Credentials { place, why } => write!(f, "it wants credentials, and {place} gave none: {why}"),
+            Self::Credentials(Unusable { place, why }) => {
+                write!(f, "it wants credentials, and {place} gave none: {why}")
+            }
             Self::CaFile { path, why } => write!(f, "CA file `{}`: {why}", path.display()),
             Self::Local { why } => f.write_str(why),
         }

@@ -79,6 +79,7 @@ async fn by_docker(context: &Context, binary: &[u8]) -> Result<Duration> {
         args: Default::default(),
         labels,
     };
+    let login = build::login(context).await?;
     let since = Instant::now();
     context
         .docker
@@ -87,7 +88,7 @@ async fn by_docker(context: &Context, binary: &[u8]) -> Result<Duration> {
         .or_fail(|| "docker build failed".to_owned())?;
     context
         .docker
-        .push(&tag)
+        .push(&tag, login.as_ref())
         .await
         .or_fail(|| "docker push failed".to_owned())?;
     let took = since.elapsed();

@@ -1,12 +1,7 @@
-//! The app this repository ships, released by the tool that ships it: `cargo xtask test api` runs this.
+//! The app this repository ships, released by the tool that ships it.
 
-#[path = "release/load.rs"]
-mod load;
-#[path = "release/project.rs"]
-mod project;
-
-use load::{Ask, Load};
-use project::Project;
+use crate::load::{Ask, Load};
+use crate::project::Project;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -201,12 +196,12 @@ fn the_app_goes_live_and_a_changed_line_goes_live_under_load_without_a_failed_re
             .join(format!(".release/releases/{}/journal", second["id"].as_str().unwrap())),
     )
     .unwrap();
-    let finished = journal
+    let mut finished = journal
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line.split_once(' ')?.1).ok());
     let shifted = finished
         .filter(|entry| entry["event"] == "stage-finished" && entry["stage"] == "production")
-        .last()
+        .next_back()
         .unwrap();
     assert!(expect_split(&shifted["outcome"]["steps"]) >= 3, "{shifted}");
 

@@ -1,9 +1,27 @@
-//! Who we are to a registry.
+//! Who we are to a registry: the release tool when it pushes, a host when it pulls, by the same rules.
 
-use super::docker_config::DockerConfig;
-use super::{Problem, Repository};
+mod docker_config;
+
+use docker_config::DockerConfig;
 use std::fmt;
 use std::path::PathBuf;
+
+/// Credentials were needed, and could not be had. Says where they were looked for, never what was found there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the credentials in {place} cannot be used: {why}")]
+pub struct Unusable {
+    pub place: String,
+    pub why: String,
+}
+
+impl Unusable {
+    fn new(place: impl Into<String>, why: impl Into<String>) -> Self {
+        Self {
+            place: place.into(),
+            why: why.into(),
+        }
+    }
+}
 
 /// Where credentials come from. They are looked up when a registry first asks, not before.
 #[derive(Debug, Clone, Default)]
@@ -51,8 +69,16 @@ impl fmt::Debug for Secret {
 }
 
 impl CredentialSource {
-    /// `None`: nobody in particular.
-    pub(super) async fn login(&self, repository: &Repository) -> Result<Option<Login>, Problem> {
+    /// What a host has of its own: the variables where they are set, else what `docker login` left.
+    pub fn of_this_host() -> Self {
+        match std::env::var_os("REGISTRY_USERNAME") {
+            Some(_) => Self::Env,
+            None => Self::DockerConfig { directory: None },
+        }
+    }
+
+    /// For the registry at this `host[:port]`. `None`: nobody in particular.
+    pub async fn login(&self, host: &str) -> Result<Option<Login>, Unusable> {
         match self {
             Self::Anonymous => Ok(None),
             Self::Given(login) => Ok(Some(login.clone())),
@@ -60,14 +86,12 @@ impl CredentialSource {
             Self::DockerConfig { directory } => {
                 let directory = match directory {
                     Some(directory) => directory.clone(),
-                    None => default_directory().ok_or_else(|| Problem::Credentials {
-                        place: "Docker's config".into(),
-                        why: "neither DOCKER_CONFIG nor HOME is set".into(),
-                    })?,
+                    None => default_directory()
+                        .ok_or_else(|| Unusable::new("Docker's config", "neither DOCKER_CONFIG nor HOME is set"))?,
                 };
                 DockerConfig::read(&directory.join("config.json"))
                     .await?
-                    .login(repository.host())
+                    .login(host)
                     .await
             }
         }
@@ -83,12 +107,9 @@ fn default_directory() -> Option<PathBuf> {
     variable("DOCKER_CONFIG").or_else(|| Some(variable("HOME")?.join(".docker")))
 }
 
-fn from_variables(read: impl Fn(&str) -> Option<String>) -> Result<Login, Problem> {
+fn from_variables(read: impl Fn(&str) -> Option<String>) -> Result<Login, Unusable> {
     let required = |name: &str| {
-        let missing = || Problem::Credentials {
-            place: "the environment".into(),
-            why: format!("{name} is not set"),
-        };
+        let missing = || Unusable::new("the environment", format!("{name} is not set"));
         read(name).filter(|value| !value.is_empty()).ok_or_else(missing)
     };
     let username = required("REGISTRY_USERNAME")?;

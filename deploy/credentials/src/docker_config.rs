@@ -1,6 +1,6 @@
 //! Docker's `config.json`: passwords in it, or programs that keep them elsewhere.
 
-use super::{Login, Problem, Secret};
+use super::{Login, Secret, Unusable};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
@@ -22,7 +22,7 @@ const TOKEN_USERNAME: &str = "<token>";
 /// No `Debug`: it holds passwords.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct DockerConfig {
+pub struct DockerConfig {
     auths: BTreeMap<String, Entry>,
     cred_helpers: BTreeMap<String, String>,
     creds_store: Option<String>,
@@ -38,11 +38,8 @@ struct Entry {
 
 impl DockerConfig {
     /// A file that is not there is an empty one, as for Docker.
-    pub(super) async fn read(path: &Path) -> Result<Self, Problem> {
-        let problem = |why: String| Problem::Credentials {
-            place: format!("`{}`", path.display()),
-            why,
-        };
+    pub async fn read(path: &Path) -> Result<Self, Unusable> {
+        let problem = |why: String| Unusable::new(format!("`{}`", path.display()), why);
         let mut text = Vec::new();
         match tokio::fs::File::open(path).await {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
@@ -64,7 +61,7 @@ impl DockerConfig {
     }
 
     /// A helper comes first, as for Docker; what it does not know may still stand in the file.
-    pub(super) async fn login(&self, host: &str) -> Result<Option<Login>, Problem> {
+    pub async fn login(&self, host: &str) -> Result<Option<Login>, Unusable> {
         let own = self
             .cred_helpers
             .iter()
@@ -83,7 +80,7 @@ impl DockerConfig {
 }
 
 impl Entry {
-    fn login(&self, key: &str) -> Result<Option<Login>, Problem> {
+    fn login(&self, key: &str) -> Result<Option<Login>, Unusable> {
         if let Some(token) = self.identitytoken.as_deref().filter(|token| !token.is_empty()) {
             return Ok(Some(Login::IdentityToken(Secret::new(token))));
         }
@@ -94,9 +91,11 @@ impl Entry {
         let pair = decoded
             .as_deref()
             .and_then(|text| text.trim_end_matches('\0').split_once(':'));
-        let (username, password) = pair.ok_or_else(|| Problem::Credentials {
-            place: format!("the entry `{key}` of Docker's config"),
-            why: "`auth` is not base64 of `username:password`".into(),
+        let (username, password) = pair.ok_or_else(|| {
+            Unusable::new(
+                format!("the entry `{key}` of Docker's config"),
+                "`auth` is not base64 of `username:password`",
+            )
         })?;
         Ok(Some(Login::Password {
             username: username.to_owned(),
@@ -113,12 +112,9 @@ fn names(key: &str, host: &str) -> bool {
 }
 
 /// Asks `docker-credential-HELPER get`, which reads the host on its standard input. `None`: it knows of none.
-async fn ask(helper: &str, host: &str) -> Result<Option<Login>, Problem> {
+async fn ask(helper: &str, host: &str) -> Result<Option<Login>, Unusable> {
     let program = format!("docker-credential-{helper}");
-    let problem = |why: String| Problem::Credentials {
-        place: format!("`{program}`"),
-        why,
-    };
+    let problem = |why: String| Unusable::new(format!("`{program}`"), why);
     if !helper.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
         return Err(problem("not a helper's name".into()));
     }
@@ -133,11 +129,8 @@ async fn ask(helper: &str, host: &str) -> Result<Option<Login>, Problem> {
     .await
 }
 
-async fn ask_program(program: &str, server: &str) -> Result<Option<Login>, Problem> {
-    let problem = |why: String| Problem::Credentials {
-        place: format!("`{program}`"),
-        why,
-    };
+async fn ask_program(program: &str, server: &str) -> Result<Option<Login>, Unusable> {
+    let problem = |why: String| Unusable::new(format!("`{program}`"), why);
     let (answer, succeeded) = match tokio::time::timeout(HELPER_TIMEOUT, run(program, server)).await {
         Ok(outcome) => outcome.map_err(|error| problem(error.to_string()))?,
         Err(_) => return Err(problem(format!("no answer within {} s", HELPER_TIMEOUT.as_secs()))),
@@ -252,7 +245,7 @@ mod tests {
     }
 
     /// A helper on disk, as a shell script that gets the server's name in `$server`.
-    async fn with_helper(script: &str) -> Result<Option<Login>, Problem> {
+    async fn with_helper(script: &str) -> Result<Option<Login>, Unusable> {
         use std::os::unix::fs::PermissionsExt as _;
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("docker-credential-test");
