@@ -200,8 +200,7 @@ fn the_app_goes_live_and_a_changed_line_goes_live_under_load_without_a_failed_re
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line.split_once(' ')?.1).ok());
     let shifted = finished
-        .filter(|entry| entry["event"] == "stage-finished" && entry["stage"] == "production")
-        .next_back()
+        .rfind(|entry| entry["event"] == "stage-finished" && entry["stage"] == "production")
         .unwrap();
     assert!(expect_split(&shifted["outcome"]["steps"]) >= 3, "{shifted}");
 
