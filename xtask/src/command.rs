@@ -58,6 +58,10 @@ pub async fn run(mut command: Command, deadline: Duration, mut on_line: impl FnM
                 finished.stdout.push_str(&line);
                 finished.stdout.push('\n');
             }
+            // Cargo's messages for programs would crowd out those for people.
+            if line.starts_with("{\"reason\":") {
+                continue;
+            }
             if finished.tail.len() == TAIL_LINES {
                 finished.tail.remove(0);
             }
@@ -70,7 +74,6 @@ pub async fn run(mut command: Command, deadline: Duration, mut on_line: impl FnM
             let status = status.or_fail(|| format!("`{name}` cannot be waited for"))?;
             Ok(Finished {
                 success: status.success(),
-
                 ..finished
             })
         }

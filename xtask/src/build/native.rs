@@ -93,8 +93,10 @@ pub async fn compile(context: &Context) -> Result<PathBuf> {
     if !finished.success {
         let failure =
             Failure::failed(format!("`{}` does not compile", build.package)).next("mend what the compiler names above");
-        let shown = finished.tail.iter().filter(|line| !line.starts_with('{'));
-        return Err(shown.fold(failure, |failure, line| failure.why(format!("| {line}"))));
+        return Err(finished
+            .tail
+            .iter()
+            .fold(failure, |failure, line| failure.why(format!("| {line}"))));
     }
     executable(&finished.stdout, &build.binary).ok_or_else(|| {
         Failure::bad_input(format!("package `{}` has no binary `{}`", build.package, build.binary))

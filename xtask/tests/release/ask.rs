@@ -1,7 +1,6 @@
 //! Questions over HTTP, as a user's browser or a script would put them.
 
 use serde_json::Value;
-use std::io::Read as _;
 use std::time::Duration;
 
 /// Status and text; status 0 where nobody answered.
@@ -18,22 +17,10 @@ pub fn get(url: &str) -> (u16, String) {
             .build()
             .unwrap();
         match client.get(url).send().await {
-            Ok(response) => (
-                response.status().as_u16(),
-                plain(&response.bytes().await.unwrap_or_default()),
-            ),
+            Ok(response) => (response.status().as_u16(), response.text().await.unwrap_or_default()),
             Err(error) => (0, format!("{error:?}")),
         }
     })
-}
-
-/// As a browser would read it: what is published is compressed.
-fn plain(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    match flate2::read::GzDecoder::new(bytes).read_to_string(&mut text) {
-        Ok(_) => text,
-        Err(_) => String::from_utf8_lossy(bytes).into_owned(),
-    }
 }
 
 pub fn json(url: &str) -> Value {

@@ -7,6 +7,7 @@
 mod admin;
 mod balancer;
 mod cache;
+mod encoding;
 mod forward;
 mod freshness;
 mod health;

@@ -2,6 +2,7 @@
 
 use super::balancer::Balancer;
 use super::cache::Cache;
+use super::encoding;
 use super::freshness;
 use super::origin::{Fetched, Head, Object, Origin, Streamed};
 use super::path::{climbs, is_route, key_of};
@@ -10,7 +11,7 @@ use crate::reply::{self, Body};
 use crate::serve::Handler;
 use http::header::{
     ACCEPT_RANGES, AGE, ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
-    CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
+    CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE, VARY,
 };
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -115,6 +116,34 @@ impl Site {
 
 impl File {
     fn respond(self, method: &Method, request: &HeaderMap) -> Response<Body> {
+        let varies = encoding::is_compressed(self.head());
+        let file = match varies && !encoding::reads_gzip(request) {
+            true => self.plain(),
+            false => self,
+        };
+        let mut response = file.respond_as_is(method, request);
+        if varies {
+            response
+                .headers_mut()
+                .insert(VARY, HeaderValue::from_static("accept-encoding"));
+        }
+        response
+    }
+
+    /// What is too large to keep in memory stays as it is.
+    fn plain(self) -> Self {
+        match &self {
+            Self::Cached { object, age_seconds } => encoding::plain(object).map(|object| Self::Cached {
+                object: Arc::new(object),
+                age_seconds: *age_seconds,
+            }),
+            Self::Fetched(object) => encoding::plain(object).map(|object| Self::Fetched(Arc::new(object))),
+            Self::Streamed(_) => None,
+        }
+        .unwrap_or(self)
+    }
+
+    fn respond_as_is(self, method: &Method, request: &HeaderMap) -> Response<Body> {
         let head = self.head().clone();
         let (cache, age) = match &self {
             Self::Cached { age_seconds, .. } => ("hit", Some(*age_seconds)),

@@ -70,6 +70,31 @@ async fn invalidate(ground: &Ground, paths: Value) {
 }
 
 #[tokio::test]
+async fn a_compressed_file_comes_plain_to_a_client_that_cannot_read_it() {
+    let ground = Ground::start();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, b"export {};").unwrap();
+    let packed = gzip.finish().unwrap();
+    publish(&ground, "assets/app.js", "max-age=60", &packed).await;
+    let url = format!("{}/assets/app.js", ground.site());
+    // Fetched, then out of the cache.
+    for _ in 0..2 {
+        let browser = Client::new().get(&url).header("accept-encoding", "gzip, br");
+        let browser = browser.send().await.unwrap();
+        assert_eq!(header(&browser, "content-encoding"), "gzip");
+        assert_eq!(header(&browser, "vary"), "accept-encoding");
+        let etag = header(&browser, "etag");
+        assert_eq!(browser.bytes().await.unwrap(), packed);
+
+        let curl = get(&ground, "/assets/app.js").await;
+        assert!(!curl.headers().contains_key("content-encoding"));
+        assert_eq!(header(&curl, "vary"), "accept-encoding");
+        assert_eq!(header(&curl, "etag"), format!("W/{etag}"));
+        assert_eq!(curl.text().await.unwrap(), "export {};");
+    }
+}
+
+#[tokio::test]
 async fn a_file_comes_with_all_that_was_said_about_it() {
     let ground = with_site().await;
     let response = get(&ground, "/assets/app.js").await;
