@@ -58,25 +58,25 @@ impl Gate<'_> {
 
     async fn late(&self, pid: Option<i64>, last_probe: &str) -> Failure {
         let port = self.container_port;
-        let pid = pid.and_then(|pid| u32::try_from(pid).ok());
-        let listening: Vec<SocketAddr> = pid.map(machine::listening_beside).unwrap_or_default();
-        let reachable = |address: &&SocketAddr| address.port() == port && !address.ip().is_loopback();
-        let failure = if pid.is_some() && !listening.iter().any(|address| reachable(&address)) {
-            let found: Vec<String> = listening.iter().map(SocketAddr::to_string).collect();
-            let found = if found.is_empty() {
-                "nothing".to_owned()
-            } else {
-                found.join(", ")
-            };
-            Failure::failed(format!(
-                "the app runs, but does not listen on port {port} of its container"
-            ))
-            .why(format!("expected 0.0.0.0:{port}, found {found}"))
-        } else {
-            Failure::failed(format!(
+        let listening = pid.and_then(|pid| machine::listening_in_container(self.container, pid));
+        let deaf = listening.filter(|found| !found.iter().any(|address| machine::is_reachable(address, port)));
+        let failure = match deaf {
+            Some(found) => {
+                let found: Vec<String> = found.iter().map(SocketAddr::to_string).collect();
+                let found = if found.is_empty() {
+                    "nothing".to_owned()
+                } else {
+                    found.join(", ")
+                };
+                Failure::failed(format!(
+                    "the app runs, but does not listen on port {port} of its container"
+                ))
+                .why(format!("expected 0.0.0.0:{port}, found {found}"))
+            }
+            None => Failure::failed(format!(
                 "the app was not ready within {} s",
                 self.health.deadline_ms / 1000
-            ))
+            )),
         };
         self.with_log(failure.why(format!("last probe: GET {}: {last_probe}", self.health.ready_path)))
             .await

@@ -12,6 +12,7 @@ mod gate;
 mod git;
 mod http;
 mod ids;
+mod install;
 mod keys;
 mod local;
 mod plan;

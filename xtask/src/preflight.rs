@@ -140,7 +140,7 @@ pub async fn engine(install: Install) -> Result<Docker> {
         && std::env::var_os("DOCKER_HOST").is_none()
         && install.agreed(&error)?
     {
-        crate::commands::doctor::install_engine().await?;
+        crate::install::engine().await?;
         return Docker::connect().await.map_err(|error| engine_failure(&error));
     }
     Err(engine_failure(&error))
@@ -161,7 +161,7 @@ impl Install {
             Self::Yes => Ok(true),
             Self::Never => Ok(false),
             Self::Ask if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) => Ok(false),
-            Self::Ask if !crate::commands::doctor::knows_package() => Ok(false),
+            Self::Ask if !crate::install::knows_package() => Ok(false),
             Self::Ask => {
                 eprint!("{error}\nInstall it now with `apt-get install docker.io`? [y/N] ");
                 let _ = std::io::stderr().flush();

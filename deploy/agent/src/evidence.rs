@@ -1,7 +1,6 @@
 //! Why a version was given up, with what a person needs to see why.
 
 use crate::decide::Cause;
-use crate::listening;
 use crate::world::Container;
 use contract::{Desired, Evidence, Failure, FailureKind, RolloutId, Version};
 use docker::Docker;
@@ -24,7 +23,7 @@ pub async fn gather(docker: &Docker, desired: &Desired, container: &Container, c
     };
     let listening = container
         .pid
-        .and_then(|pid| listening::of_container(&container.id, pid));
+        .and_then(|pid| machine::listening_in_container(&container.id, pid));
     let port = desired.version(container.release).map_or(0, |version| version.port);
     let (kind, what) = explain(container, cause, port, desired.gate.deadline_ms, &listening);
     Failure {
@@ -113,7 +112,7 @@ fn not_listening(container: &Container, port: u16, listening: &Listening) -> Opt
         // Not even a bad answer: the container's sockets cannot be seen, but this can.
         return (!container.readings.answered).then(|| format!("answers nothing on port {port}"));
     };
-    if listening.iter().any(|socket| listening::is_reachable(socket, port)) {
+    if listening.iter().any(|socket| machine::is_reachable(socket, port)) {
         return None;
     }
     let on_port: Vec<_> = listening

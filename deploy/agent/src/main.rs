@@ -20,7 +20,6 @@ mod documents;
 mod evidence;
 mod follow;
 mod images;
-mod listening;
 mod observe;
 mod ports;
 mod probe;

@@ -15,14 +15,21 @@ pub struct BuildOptions {
     pub labels: Labels,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuiltImage {
+    pub id: String,
+    /// Images of the stages before the last. The engine keeps them, without a name, to go on from next time.
+    pub stages: Vec<String>,
+}
+
 impl Docker {
-    /// Builds from a tar of the context and returns the image's id; each line the engine prints is handed on.
+    /// Builds from a tar of the context; each line the engine prints is handed on.
     pub async fn build(
         &self,
         context_tar: Vec<u8>,
         options: BuildOptions,
         mut on_line: impl FnMut(&str),
-    ) -> Result<String> {
+    ) -> Result<BuiltImage> {
         let query = BuildImageOptionsBuilder::default()
             .dockerfile(&options.dockerfile)
             .t(&options.tag)
@@ -33,23 +40,85 @@ impl Docker {
             .build();
         let context = bollard::body_full(context_tar.into());
         let mut output = std::pin::pin!(self.api().build_image(query, None, Some(context)));
-        let mut id = None;
+        let (mut id, mut stages) = (None, Stages::default());
         while let Some(step) = output.next().await {
             let step = step.with_context(|| format!("building image `{}`", options.tag))?;
             id = step.aux.and_then(|image| image.id).or(id);
             let text = step.stream.or(step.status).unwrap_or_default();
-            text.lines()
-                .map(str::trim_end)
-                .filter(|line| !line.is_empty())
-                .for_each(&mut on_line);
+            for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
+                stages.read(line);
+                on_line(line);
+            }
         }
-        match id {
-            Some(id) => Ok(id),
+        let id = match id {
+            Some(id) => id,
             // Every engine since 1.29 says the id; asking by tag is for one that did not.
             None => self
                 .image_id(&options.tag)
                 .await?
-                .with_context(|| format!("`{}` is not there after its build", options.tag)),
+                .with_context(|| format!("`{}` is not there after its build", options.tag))?,
+        };
+        Ok(BuiltImage {
+            id,
+            stages: stages.ended,
+        })
+    }
+}
+
+/// Follows what the classic builder prints: `Step 2/7 : RUN …`, then ` ---> ` and the image that step made.
+#[derive(Debug, Default)]
+struct Stages {
+    ended: Vec<String>,
+    /// Of the stage under way; never its base, which is not ours.
+    last: Option<String>,
+    on_base: bool,
+}
+
+impl Stages {
+    fn read(&mut self, line: &str) {
+        if let Some((_, instruction)) = line.strip_prefix("Step ").and_then(|step| step.split_once(" : ")) {
+            let begins = instruction
+                .get(..5)
+                .is_some_and(|word| word.eq_ignore_ascii_case("FROM "));
+            if begins {
+                self.ended.extend(self.last.take());
+            }
+            self.on_base = begins;
         }
+        let image = line.trim_start().strip_prefix("---> ");
+        let is_id = |text: &str| text.len() == 12 && text.chars().all(|c| c.is_ascii_hexdigit());
+        if let Some(id) = image.filter(|text| is_id(text) && !self.on_base) {
+            self.last = Some(id.to_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_image_of_each_stage_but_the_final_one_is_ours_to_remove() {
+        let printed = "\
+Step 1/9 : ARG BASE=rust
+Step 2/9 : FROM ${BASE} AS build
+ ---> 111111111111
+Step 3/9 : COPY . .
+ ---> Using cache
+ ---> 222222222222
+Step 4/9 : RUN cargo build
+ ---> Running in 999999999999
+Removing intermediate container 999999999999
+ ---> 333333333333
+Step 5/9 : from debian
+ ---> 444444444444
+Step 6/9 : FROM scratch
+ --->
+Step 7/9 : COPY --from=build /image/ /
+ ---> 555555555555
+Successfully built 555555555555";
+        let mut stages = Stages::default();
+        printed.lines().for_each(|line| stages.read(line));
+        assert_eq!(stages.ended, ["333333333333"]);
     }
 }

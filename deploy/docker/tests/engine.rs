@@ -342,7 +342,8 @@ async fn a_build_reports_its_lines_and_a_failed_one_the_reason() {
         .docker
         .build(context, options(&tag), |line| lines.push(line.to_owned()))
         .await
-        .unwrap();
+        .unwrap()
+        .id;
     assert_eq!(bench.docker.image_id(&tag).await.unwrap(), Some(id.clone()));
     assert!(
         lines.iter().any(|line| line.contains("Successfully built")),

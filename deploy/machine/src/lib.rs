@@ -1,5 +1,6 @@
 //! The machine we are on, as `/proc` shows it. Whatever cannot be read, because it is gone or another user's, is absent.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -46,15 +47,27 @@ pub fn holder_of(port: u16) -> Option<Holder> {
     })
 }
 
-/// The TCP addresses that are listened on in the network namespace of a process, such as a container's first one.
-pub fn listening_beside(pid: u32) -> Vec<SocketAddr> {
-    let mut addresses: Vec<SocketAddr> = listeners(&format!("/proc/{pid}/net"))
-        .into_iter()
-        .map(|listener| listener.address)
-        .collect();
-    addresses.sort();
-    addresses.dedup();
-    addresses
+/// What a container's processes listen on, read in the network namespace of its first one. `None` where that cannot be
+/// read: the engine runs in a virtual machine, or the process has just ended.
+pub fn listening_in_container(id: &str, pid: i64) -> Option<BTreeSet<SocketAddr>> {
+    // With the engine elsewhere this pid is some other process, whose sockets would be false evidence.
+    let cgroup = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    if !cgroup.contains(id) {
+        return None;
+    }
+    let listeners = listeners(&format!("/proc/{pid}/net")).into_iter();
+    let addresses = listeners.map(|listener| listener.address);
+    Some(addresses.filter(|address| !is_engine_s_own(address)).collect())
+}
+
+/// Whether a container that listens there can be reached from outside it at this port.
+pub fn is_reachable(address: &SocketAddr, port: u16) -> bool {
+    address.port() == port && !address.ip().to_canonical().is_loopback()
+}
+
+/// The engine's name server listens in every container on a network, at an address of its own.
+fn is_engine_s_own(address: &SocketAddr) -> bool {
+    address.ip() == IpAddr::V4(Ipv4Addr::new(127, 0, 0, 11))
 }
 
 /// When a process was started, in clock ticks since the machine was; `None` for one that is gone or only waits to be
@@ -75,8 +88,11 @@ struct Listener {
 
 fn listeners(folder: &str) -> Vec<Listener> {
     let read = |table: &str| fs::read_to_string(format!("{folder}/{table}")).unwrap_or_default();
-    let (tcp, tcp6) = (read("tcp"), read("tcp6"));
-    tcp.lines().chain(tcp6.lines()).filter_map(listener).collect()
+    [read("tcp"), read("tcp6")]
+        .iter()
+        .flat_map(|table| table.lines())
+        .filter_map(listener)
+        .collect()
 }
 
 /// A line of `/proc/net/tcp` in state LISTEN (`0A`): the second field is the address, the tenth the socket's inode.
@@ -125,17 +141,41 @@ mod tests {
     }
 
     #[test]
-    fn what_a_process_listens_on_is_listed_with_its_address() {
-        let four = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .unwrap()
-            .local_addr()
-            .unwrap();
-        assert!(
-            !listening_beside(std::process::id()).contains(&four),
-            "it is closed again"
+    fn a_process_that_is_no_container_s_is_not_taken_for_one() {
+        let _listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        assert_eq!(
+            listening_in_container("b70e02b0e4b7", i64::from(std::process::id())),
+            None
         );
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        assert!(listening_beside(std::process::id()).contains(&listener.local_addr().unwrap()));
+    }
+
+    #[cfg(target_endian = "little")]
+    #[test]
+    fn listening_sockets_are_read_and_connected_ones_are_not() {
+        let table = "\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 1 1 0 100 0 0 10 0
+   1: 00000000:1F91 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 2 1 0 100 0 0 10 0
+   2: 020011AC:1F91 010011AC:D431 01 00000000:00000000 00:00000000 00000000  1000        0 3 1 0 20 4 30 10 -1
+   0: 00000000000000000000000000000000:0050 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 4 1
+   1: 00000000000000000000000001000000:0051 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 5 1
+   2: nonsense:0051 0:0 0A 0:0 0:0 0 0 0 6 1
+";
+        let found: Vec<String> = table
+            .lines()
+            .filter_map(listener)
+            .map(|listener| listener.address.to_string())
+            .collect();
+        assert_eq!(found, ["127.0.0.1:8080", "0.0.0.0:8081", "[::]:80", "[::1]:81"]);
+    }
+
+    #[test]
+    fn only_what_listens_beyond_loopback_is_reachable() {
+        let reachable = |address: &str| is_reachable(&address.parse().unwrap(), 8080);
+        assert!(reachable("0.0.0.0:8080") && reachable("[::]:8080") && reachable("172.17.0.2:8080"));
+        for not in ["127.0.0.1:8080", "[::1]:8080", "[::ffff:127.0.0.1]:8080", "0.0.0.0:80"] {
+            assert!(!reachable(not), "{not}");
+        }
     }
 
     #[test]

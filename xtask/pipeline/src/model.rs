@@ -38,6 +38,7 @@ pub struct Build {
     pub builder: Builder,
     /// For the docker builder, relative to the project.
     pub dockerfile: PathBuf,
+    pub args: BTreeMap<String, String>,
     /// The port the app listens on in its container.
     pub port: u16,
     /// The image's own health check: arguments to the binary.

@@ -1,7 +1,7 @@
 //! From a Dockerfile, through the engine's API: for apps that are not a cargo package. It has its own digest, that of what
 //! the engine pushed.
 
-use super::{Built, push};
+use super::{Built, push, stages};
 use crate::context::Context;
 use crate::failure::{Failure, OrFail, Result};
 use crate::local::GROUND_LABEL;
@@ -34,11 +34,7 @@ pub async fn build(context: &Context) -> Result<Built> {
     let options = BuildOptions {
         dockerfile: dockerfile.to_string_lossy().into_owned(),
         tag: tag.clone(),
-        args: std::env::var("BUILD_BASE")
-            .ok()
-            .map(|base| ("BASE".to_owned(), base))
-            .into_iter()
-            .collect(),
+        args: context.pipeline.build.args.clone(),
         labels: ground.into_iter().collect(),
     };
     let mut log = Vec::new();
@@ -46,13 +42,19 @@ pub async fn build(context: &Context) -> Result<Built> {
         context.report.progress(line.to_owned());
         log.push(line.to_owned());
     });
-    if let Err(error) = built.await {
-        let failure = Failure::failed(format!("`{}` does not build", dockerfile.display())).why(format!("{error:#}"));
-        let from = log.len().saturating_sub(20);
-        return Err(log[from..]
-            .iter()
-            .fold(failure, |failure, line| failure.why(format!("| {line}"))));
-    }
+    let built = match built.await {
+        Ok(built) => built,
+        Err(error) => {
+            let failure = Failure::failed(format!("`{}` does not build", dockerfile.display()));
+            let from = log.len().saturating_sub(20);
+            return Err(log[from..]
+                .iter()
+                .fold(failure.why(format!("{error:#}")), |failure, line| {
+                    failure.why(format!("| {line}"))
+                }));
+        }
+    };
+    stages::remember(&context.docker, &context.project, &built.stages).await;
     let compile_ms = since.elapsed().as_millis() as u64;
     let since = Instant::now();
     let pushed = context

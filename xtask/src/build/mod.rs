@@ -3,6 +3,7 @@
 mod docker;
 mod native;
 mod push;
+pub mod stages;
 
 use crate::context::Context;
 use crate::failure::Result;

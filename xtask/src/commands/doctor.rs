@@ -1,15 +1,11 @@
 //! `doctor`: what is in the way of a release, each with what to type; the same words `release` would use.
 
-use crate::command;
 use crate::engine::{Event, Journal, Release};
 use crate::failure::{Exit, Failure, Result};
 use crate::preflight::{self, Install};
 use crate::project::Project;
 use crate::report::Report;
 use docker::Docker;
-use std::path::Path;
-use std::time::Duration;
-use tokio::process::Command;
 
 pub async fn doctor(profile: &str, install: bool, report: &Report) -> Result<()> {
     let mut found = Vec::new();
@@ -84,49 +80,4 @@ fn last_failure(project: &Project) -> Result<Option<Failure>> {
             .fold(failure, |failure, line| failure.why(line.clone()))
             .next(format!("cargo xtask show {}", release.id))
     }))
-}
-
-/// Debian and Ubuntu, where the engine is one package away.
-pub fn knows_package() -> bool {
-    Path::new("/usr/bin/apt-get").exists()
-}
-
-/// The distribution's own package.
-pub async fn install_engine() -> Result<()> {
-    if !knows_package() {
-        return Err(Failure::bad_input(
-            "this machine has no `apt-get`, so the Docker engine is not installed from here",
-        )
-        .next("install Docker Engine as https://docs.docker.com/engine/install/ says, then run the command again"));
-    }
-    apt_install(&["docker.io".to_owned()]).await
-}
-
-/// Debian packages, by name.
-pub async fn apt_install(packages: &[String]) -> Result<()> {
-    let root = rustix::process::geteuid().is_root();
-    let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
-    let install = [
-        &["apt-get", "install", "--yes", "--no-install-recommends"],
-        packages.as_slice(),
-    ]
-    .concat();
-    for step in [vec!["apt-get", "update"], install] {
-        let words: Vec<&str> = if root { step } else { [vec!["sudo"], step].concat() };
-        let [program, args @ ..] = words.as_slice() else {
-            continue;
-        };
-        let mut command = Command::new(program);
-        command.args(args).env("DEBIAN_FRONTEND", "noninteractive");
-        eprintln!("$ {}", words.join(" "));
-        let finished = command::run(command, Duration::from_secs(900), |line| eprintln!("  {line}")).await?;
-        if !finished.success {
-            let failure = Failure::bad_input(format!("`{}` failed", words.join(" ")));
-            return Err(finished
-                .tail
-                .iter()
-                .fold(failure, |failure, line| failure.why(format!("| {line}"))));
-        }
-    }
-    Ok(())
 }

@@ -111,7 +111,7 @@ async fn missing(tier: &Tier, install: bool) -> Result<Vec<String>> {
     if packages.is_empty() || !install {
         return Ok(packages);
     }
-    super::doctor::apt_install(&packages).await?;
+    crate::install::packages(&packages).await?;
     Ok(lacking().collect())
 }
 

@@ -4,6 +4,8 @@ use super::environment::GROUND_LABEL;
 use super::process::Identity;
 use super::state::{self, GroundState};
 use super::up::supervised;
+use crate::build::stages;
+use crate::engine::Release;
 use crate::failure::{OrFail, Result};
 use crate::project::Project;
 use crate::report::Report;
@@ -98,7 +100,7 @@ pub async fn down(docker: &Docker, project: &Project, purge: bool, report: &Repo
                 .or_fail(|| format!("volume {volume} cannot be removed"))?;
             gone.volumes += 1;
         }
-        gone.images = remove_images(docker, &state, report).await?;
+        gone.images = remove_images(docker, project, &state, report).await? + stages::forget(docker, project).await;
     }
     purge_files(project, purge, gone)
 }
@@ -129,17 +131,21 @@ async fn end_processes(project: &Project, state: &GroundState, report: &Report) 
     join_all(ending).await.into_iter().sum::<usize>() + usize::from(ground.is_some())
 }
 
-/// The app's images came from this ground's registry; the database image is shared by all grounds of this engine and goes
+/// The app's images came from this ground's registry, or from the one its releases name; the database image is shared by all grounds of this engine and goes
 /// only when nobody uses it.
-async fn remove_images(docker: &Docker, state: &GroundState, report: &Report) -> Result<usize> {
+async fn remove_images(docker: &Docker, project: &Project, state: &GroundState, report: &Report) -> Result<usize> {
     let registry = format!("{}/", state.registry);
+    let releases = Release::list(project).unwrap_or_default().into_iter();
+    let released: Vec<String> = releases
+        .filter_map(|release| Some(release.image?.to_string()))
+        .collect();
     let images = docker.images().await.or_fail(|| "images cannot be listed".to_owned())?;
     let mut removed = 0;
     for image in images {
         let from_here = image
             .references
             .iter()
-            .any(|reference| reference.starts_with(&registry));
+            .any(|reference| reference.starts_with(&registry) || released.contains(reference));
         let built_here = image.labels.get(GROUND_LABEL).is_some_and(|ground| *ground == state.id);
         let shared = image.labels.contains_key("xtask.image");
         if !(from_here || built_here || shared) {

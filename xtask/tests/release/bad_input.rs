@@ -1,10 +1,10 @@
 //! What is wrong before a release begins: `release` and `doctor` say it in the same words, and neither touches anything.
 
-use crate::project::Project;
+use crate::project::{Project, files_below};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// One thing that is wrong.
@@ -246,33 +246,21 @@ fn on_a_small_disk(project: &Project, args: &[&str]) -> Command {
     project.command_by("unshare", &unshare)
 }
 
-/// Every file below, with its size and content's hash or time: enough to see that nothing was touched.
-fn inventory(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
-        // What git keeps for itself changes when it is asked.
-        if entry.file_name() == ".git" {
-            continue;
-        }
-        match entry.file_type().unwrap().is_dir() {
-            true => found.extend(inventory(&entry.path())),
-            false => found.push((entry.path(), std::fs::read(entry.path()).unwrap())),
-        }
-    }
-    found.sort();
-    found
-}
-
 #[test]
 fn doctor_and_release_say_the_same_of_each_and_touch_nothing() {
     for case in &CASES {
         let project = Project::fixture();
         let held = (case.arrange)(&project);
-        let before = inventory(&project.root);
+        let before = files_below(&project.root);
         let release = ["release", "--yes", "--no-install", "--profile", case.profile];
         let release = Project::end(&mut (case.command)(&project, &release)).expect(2);
         let doctor = Project::end(&mut (case.command)(&project, &["doctor", "--profile", case.profile])).expect(2);
-        assert_eq!(inventory(&project.root), before, "{}: something was touched", case.name);
+        assert_eq!(
+            files_below(&project.root),
+            before,
+            "{}: something was touched",
+            case.name
+        );
 
         let what = release
             .stderr

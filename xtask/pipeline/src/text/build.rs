@@ -1,8 +1,8 @@
 //! From a commit to an image, and where images and orders are kept.
 
-use crate::form::{Leaf, List, form};
+use crate::form::{Leaf, List, Map, form};
 use crate::model::{Builder, RegistryAuth};
-use crate::scalar::{AnyPath, Endpoint, ProjectPath, Prose, Repository, Whole, Word};
+use crate::scalar::{AnyPath, Endpoint, ProjectPath, Prose, Repository, VariableName, Whole, Word};
 
 form! {
     /// Which commits may be released.
@@ -27,6 +27,8 @@ form! {
         builder: Leaf<Builder>,
         /// For the docker builder. Default: `Dockerfile`.
         dockerfile: Leaf<ProjectPath>,
+        /// For the docker builder: values of the Dockerfile's `ARG`s. No place for secrets: images remember them.
+        args: Map<VariableName, Leaf<Prose>>,
         /// The port the app listens on in its container. Default: 8080.
         port: Leaf<Whole<1, 65_535>>,
         /// The image's own health check: arguments to the binary.

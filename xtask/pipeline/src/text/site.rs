@@ -15,7 +15,7 @@ form! {
         /// The CDN distribution in front of the bucket.
         distribution: Leaf<Word>,
         /// Releases whose assets are kept, so that open tabs go on working. Default: 5.
-        keep_releases: Leaf<Whole<1, 100>>,
+        keep_releases: Leaf<Whole<1, 24>>,
     }
 }
 

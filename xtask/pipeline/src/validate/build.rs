@@ -24,6 +24,13 @@ impl Check<'_> {
             package,
             builder: text.builder.or(Builder::Auto),
             dockerfile: text.dockerfile.or("Dockerfile".into()),
+            args: text
+                .args
+                .given()
+                .map_or(&[][..], |args| &args.entries)
+                .iter()
+                .map(|(name, leaf)| (name.value.clone(), leaf.value.clone()))
+                .collect(),
             port: port(text.port.or(8080)),
             healthcheck: words(&text.healthcheck),
         }
