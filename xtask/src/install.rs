@@ -56,7 +56,14 @@ async fn start_engine() -> Result<()> {
 pub async fn packages(packages: &[String]) -> Result<()> {
     let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
     as_root(&["apt-get", "update"]).await?;
-    let install = ["apt-get", "install", "--yes", "--no-install-recommends"];
+    // Nobody is there to answer for a configuration file that was changed by hand: it stays.
+    let install = [
+        "apt-get",
+        "install",
+        "--yes",
+        "--no-install-recommends",
+        "--option=Dpkg::Options::=--force-confold",
+    ];
     as_root(&[&install, packages.as_slice()].concat()).await
 }
 

@@ -180,6 +180,8 @@ impl Base {
         // Made by the packages' scripts, so nobody owns them.
         files.extend(["/usr/bin/cc", "/etc/alternatives/cc", "/bin/sh"].map(str::to_owned));
         files.extend(owned.lines().map(str::to_owned));
+        files.sort();
+        files.dedup();
         files.retain(|path| std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_dir()));
 
         let tag = format!("xtask-test-base:{}", std::process::id());
