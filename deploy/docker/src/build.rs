@@ -15,53 +15,68 @@ pub struct BuildOptions {
     pub labels: Labels,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuiltImage {
-    pub id: String,
-    /// Images of the stages before the last. The engine keeps them, without a name, to go on from next time.
-    pub stages: Vec<String>,
+/// How a build ended.
+#[derive(Debug)]
+pub struct Build {
+    /// The image's id.
+    pub image: Result<String>,
+    /// Images without a name that the engine keeps, to go on from next time: those of earlier stages and of a step that
+    /// failed.
+    pub kept: Vec<String>,
 }
 
 impl Docker {
     /// Builds from a tar of the context; each line the engine prints is handed on.
-    pub async fn build(
+    pub async fn build(&self, context_tar: Vec<u8>, options: BuildOptions, mut on_line: impl FnMut(&str)) -> Build {
+        let mut stages = Stages::default();
+        let built = self.run_build(context_tar, &options, |line| {
+            stages.read(line);
+            on_line(line);
+        });
+        let image = built.await;
+        if image.is_err() {
+            stages.ended.extend(stages.last.take());
+        }
+        Build {
+            image,
+            kept: stages.ended,
+        }
+    }
+
+    async fn run_build(
         &self,
         context_tar: Vec<u8>,
-        options: BuildOptions,
+        options: &BuildOptions,
         mut on_line: impl FnMut(&str),
-    ) -> Result<BuiltImage> {
+    ) -> Result<String> {
         let query = BuildImageOptionsBuilder::default()
             .dockerfile(&options.dockerfile)
             .t(&options.tag)
-            .buildargs(&options.args.into_iter().collect::<HashMap<_, _>>())
-            .labels(&options.labels.into_iter().collect::<HashMap<_, _>>())
+            .buildargs(&options.args.clone().into_iter().collect::<HashMap<_, _>>())
+            .labels(&options.labels.clone().into_iter().collect::<HashMap<_, _>>())
             .rm(true)
             .forcerm(true)
             .build();
         let context = bollard::body_full(context_tar.into());
         let mut output = std::pin::pin!(self.api().build_image(query, None, Some(context)));
-        let (mut id, mut stages) = (None, Stages::default());
+        let mut id = None;
         while let Some(step) = output.next().await {
             let step = step.with_context(|| format!("building image `{}`", options.tag))?;
             id = step.aux.and_then(|image| image.id).or(id);
             let text = step.stream.or(step.status).unwrap_or_default();
-            for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
-                stages.read(line);
-                on_line(line);
-            }
+            text.lines()
+                .map(str::trim_end)
+                .filter(|line| !line.is_empty())
+                .for_each(&mut on_line);
         }
-        let id = match id {
-            Some(id) => id,
+        match id {
+            Some(id) => Ok(id),
             // Every engine since 1.29 says the id; asking by tag is for one that did not.
             None => self
                 .image_id(&options.tag)
                 .await?
-                .with_context(|| format!("`{}` is not there after its build", options.tag))?,
-        };
-        Ok(BuiltImage {
-            id,
-            stages: stages.ended,
-        })
+                .with_context(|| format!("`{}` is not there after its build", options.tag)),
+        }
     }
 }
 

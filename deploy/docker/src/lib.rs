@@ -19,7 +19,7 @@ mod spec;
 mod state;
 mod volume;
 
-pub use build::{BuildOptions, BuiltImage};
+pub use build::{Build, BuildOptions};
 pub use engine::{Docker, EngineError, OLDEST_API};
 pub use exec::Executed;
 pub use files::Owner;

@@ -342,8 +342,8 @@ async fn a_build_reports_its_lines_and_a_failed_one_the_reason() {
         .docker
         .build(context, options(&tag), |line| lines.push(line.to_owned()))
         .await
-        .unwrap()
-        .id;
+        .image
+        .unwrap();
     assert_eq!(bench.docker.image_id(&tag).await.unwrap(), Some(id.clone()));
     assert!(
         lines.iter().any(|line| line.contains("Successfully built")),
@@ -368,7 +368,12 @@ async fn a_build_reports_its_lines_and_a_failed_one_the_reason() {
     let context = tar_of(&[("sub/Dockerfile", bad.as_bytes(), 0o644)]);
     let error = format!(
         "{:#}",
-        bench.docker.build(context, options(&tag), |_| ()).await.unwrap_err()
+        bench
+            .docker
+            .build(context, options(&tag), |_| ())
+            .await
+            .image
+            .unwrap_err()
     );
     assert!(error.contains(&tag) && error.contains("missing"), "{error}");
 }

@@ -42,19 +42,15 @@ pub async fn build(context: &Context) -> Result<Built> {
         context.report.progress(line.to_owned());
         log.push(line.to_owned());
     });
-    let built = match built.await {
-        Ok(built) => built,
-        Err(error) => {
-            let failure = Failure::failed(format!("`{}` does not build", dockerfile.display()));
-            let from = log.len().saturating_sub(20);
-            return Err(log[from..]
-                .iter()
-                .fold(failure.why(format!("{error:#}")), |failure, line| {
-                    failure.why(format!("| {line}"))
-                }));
-        }
-    };
-    stages::remember(&context.docker, &context.project, &built.stages).await;
+    let built = built.await;
+    stages::remember(&context.docker, &context.project, &built.kept).await;
+    if let Err(error) = built.image {
+        let failure = Failure::failed(format!("`{}` does not build", dockerfile.display())).why(format!("{error:#}"));
+        let from = log.len().saturating_sub(20);
+        return Err(log[from..]
+            .iter()
+            .fold(failure, |failure, line| failure.why(format!("| {line}"))));
+    }
     let compile_ms = since.elapsed().as_millis() as u64;
     let since = Instant::now();
     let pushed = context

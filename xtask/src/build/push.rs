@@ -1,9 +1,9 @@
 //! To the registry that pipeline.yaml names, or to the embedded one.
 
 use crate::context::Context;
-use crate::failure::{Failure, OrFail, Result};
+use crate::failure::{Failure, Result};
 use crate::report::{Report, bytes};
-use oci::registry::{CredentialSource, Login, Progress};
+use oci::registry::{CredentialSource, Login, Progress, RegistryError};
 use oci::{BuiltImage, Client, ClientOptions, Repository};
 use pipeline::model::RegistryAuth;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,8 +58,14 @@ pub async fn push(context: &Context, client: &Client, repository: &Repository, i
     let pushed = client
         .push(repository, image, &[], &progress)
         .await
-        .or_fail(|| "the image cannot be pushed".to_owned())?;
+        .map_err(|error| refused(&error))?;
     Ok(pushed.uploaded_bytes)
+}
+
+fn refused(error: &RegistryError) -> Failure {
+    let text = error.to_string();
+    let (why, hint) = text.split_once("\nhint: ").unwrap_or((&text, "cargo xtask doctor"));
+    Failure::failed("the image cannot be pushed").why(why).next(hint)
 }
 
 /// Shows the bytes as they go.

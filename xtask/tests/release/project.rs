@@ -214,7 +214,11 @@ pub fn files_below(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
         }
         match entry.file_type().unwrap().is_dir() {
             true => found.extend(files_below(&entry.path())),
-            false => found.push((entry.path(), std::fs::read(entry.path()).unwrap())),
+            false if entry.file_type().unwrap().is_file() => {
+                found.push((entry.path(), std::fs::read(entry.path()).unwrap()));
+            }
+            // A socket has no content.
+            false => {}
         }
     }
     found.sort();

@@ -182,7 +182,11 @@ impl Base {
         files.extend(owned.lines().map(str::to_owned));
         files.sort();
         files.dedup();
-        files.retain(|path| std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_dir()));
+        // `/bin` may be a link to a folder here; in the image it is one.
+        files.retain(|path| {
+            let path = Path::new(path);
+            path.symlink_metadata().is_ok() && !path.is_dir()
+        });
 
         let tag = format!("xtask-test-base:{}", std::process::id());
         let mut tar = Command::new("tar");

@@ -39,7 +39,7 @@ impl Bench {
             ("unique", name.as_bytes(), 0o644),
             ("probe", probe(), 0o755),
         ]);
-        docker.build(context, options, |_| ()).await.unwrap();
+        docker.build(context, options, |_| ()).await.image.unwrap();
         Self { docker, name, image }
     }
 

@@ -82,7 +82,7 @@ impl Auth {
                     login,
                 };
                 let token = asked.send(transport, &realm).await;
-                token.map_err(|problem| failed(problem).at_host(realm.host_str().unwrap_or_default()))?
+                token.map_err(|problem| failed(problem).at_token_server(&realm))?
             }
         };
         let header = answer.header.clone();

@@ -2,7 +2,7 @@
 
 use super::{Repository, Unusable};
 use contract::Digest;
-use reqwest::StatusCode;
+use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use std::error::Error as StdError;
 use std::fmt;
@@ -15,8 +15,10 @@ const MESSAGE_CHARS: usize = 300;
 /// An operation on a registry that failed. Never holds a URL: their queries carry upload state and tokens.
 #[derive(Debug)]
 pub struct RegistryError {
-    /// The host that answered, or did not: the registry, or its token server.
+    /// The registry.
     pub host: String,
+    /// Where it sends its clients for a token, if that is where it went wrong.
+    pub token_server: Option<String>,
     pub repository: String,
     /// What was tried, as it reads after "cannot": `upload blob sha256:…`.
     pub doing: String,
@@ -73,14 +75,15 @@ impl RegistryError {
         let (host, path) = (repository.host().to_owned(), repository.path().to_owned());
         Self {
             host,
+            token_server: None,
             repository: path,
             doing: doing.into(),
             problem: Box::new(problem),
         }
     }
 
-    pub(super) fn at_host(mut self, host: &str) -> Self {
-        self.host = host.to_owned();
+    pub(super) fn at_token_server(mut self, realm: &Url) -> Self {
+        self.token_server = Some(realm.authority().to_owned());
         self
     }
 
@@ -106,6 +109,7 @@ impl RegistryError {
         let host = &self.host;
         Some(match self.problem.as_ref() {
             Problem::Unreachable { .. } => {
+                let host = self.token_server.as_ref().unwrap_or(host);
                 format!("check that `{host}` is right and running, and that this machine can reach it")
             }
             Problem::Untrusted { .. } => {
@@ -142,9 +146,13 @@ impl fmt::Display for RegistryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "registry `{}`: cannot {} in `{}`: {}",
-            self.host, self.doing, self.repository, self.problem
+            "registry `{}`: cannot {} in `{}`",
+            self.host, self.doing, self.repository
         )?;
+        if let Some(server) = &self.token_server {
+            write!(f, ", at its token server `{server}`")?;
+        }
+        write!(f, ": {}", self.problem)?;
         match self.hint() {
             Some(hint) => write!(f, "\nhint: {hint}"),
             None => Ok(()),

@@ -92,7 +92,7 @@ async fn build(docker: &Docker, recipe: &str, tag: &str, progress: &mut dyn FnMu
         tag: base.clone(),
         ..Default::default()
     };
-    docker.build(context, options, |_| ()).await?;
+    docker.build(context, options, |_| ()).await.image?;
     progress("initialising its data directory");
     let labels = Labels::from([
         (IMAGE_LABEL.to_owned(), "database".to_owned()),

@@ -120,7 +120,7 @@ impl Bench {
             labels: Self::labels(),
             ..Default::default()
         };
-        self.docker.build(context, options, |_| ()).await.unwrap();
+        self.docker.build(context, options, |_| ()).await.image.unwrap();
         self.forget_later(&tag);
         tag
     }

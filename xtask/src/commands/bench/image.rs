@@ -85,6 +85,7 @@ async fn by_docker(context: &Context, binary: &[u8]) -> Result<Duration> {
         .docker
         .build(tar, options, |_| {})
         .await
+        .image
         .or_fail(|| "docker build failed".to_owned())?;
     context
         .docker
