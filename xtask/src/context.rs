@@ -8,7 +8,7 @@ use crate::report::Report;
 use channel::{Channel, S3Access};
 use contract::{ChannelPlace, EnvironmentName, SigningKey};
 use docker::Docker;
-use pipeline::model::{self, Pipeline};
+use pipeline::model::Pipeline;
 
 #[derive(Debug)]
 pub struct Context {
@@ -44,47 +44,7 @@ impl Context {
     }
 
     pub fn channel(&self, environment: &EnvironmentName) -> Result<Channel> {
-        let app = &self.pipeline.app;
-        match (&self.pipeline.channel, &self.ground) {
-            (
-                model::Channel::S3 {
-                    bucket,
-                    prefix,
-                    endpoint: None,
-                    ..
-                },
-                Some(_),
-            ) => Ok(Channel::s3(
-                self.bucket_access()?,
-                bucket.clone(),
-                prefix.clone(),
-                app,
-                environment,
-            )),
-            (
-                model::Channel::S3 {
-                    bucket,
-                    prefix,
-                    region,
-                    endpoint,
-                },
-                _,
-            ) => {
-                let place = ChannelPlace::S3 {
-                    bucket: bucket.clone(),
-                    prefix: prefix.clone(),
-                    region: region.clone(),
-                    endpoint: endpoint.clone(),
-                };
-                Channel::open(&place, app, environment).or_fail(|| "the channel cannot be reached".to_owned())
-            }
-            (model::Channel::Directory(path), _) => {
-                let root = path
-                    .as_ref()
-                    .map_or_else(|| self.project.channel(), |path| self.project.root.join(path));
-                Ok(Channel::directory(root, app, environment))
-            }
-        }
+        open_channel(&self.project, &self.pipeline, self.ground.as_ref(), environment)
     }
 
     /// The bucket store of the front end: the embedded one, or S3 with keys from the environment.
@@ -103,4 +63,38 @@ impl Context {
             }
         }
     }
+}
+
+/// The channel of one environment. The embedded bucket is reached with the keys of the ground, any other place with those
+/// of this machine.
+pub fn open_channel(
+    project: &Project,
+    pipeline: &Pipeline,
+    ground: Option<&Ground>,
+    environment: &EnvironmentName,
+) -> Result<Channel> {
+    let place = project.channel_place(&pipeline.channel);
+    if let (
+        ChannelPlace::S3 {
+            bucket,
+            prefix,
+            endpoint: None,
+            ..
+        },
+        Some(ground),
+    ) = (&place, ground)
+    {
+        let access = ground
+            .bucket_access()
+            .or_fail(|| "the embedded bucket cannot be reached".to_owned())?;
+        return Ok(Channel::s3(
+            access,
+            bucket.clone(),
+            prefix.clone(),
+            &pipeline.app,
+            environment,
+        ));
+    }
+    Channel::open(&place, &pipeline.app, environment)
+        .map_err(|error| Failure::bad_input("the channel cannot be reached").why(format!("{error:#}")))
 }

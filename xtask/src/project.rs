@@ -1,8 +1,8 @@
 //! Where things are: the project being released, and the tool's own workspace.
 
 use crate::failure::{Failure, OrFail, Result};
-use contract::{EnvironmentName, ReleaseId};
-use pipeline::model::Pipeline;
+use contract::{ChannelPlace, EnvironmentName, ReleaseId};
+use pipeline::model::{self, Pipeline};
 use std::path::{Path, PathBuf};
 
 pub const PIPELINE_FILE: &str = "pipeline.yaml";
@@ -65,8 +65,23 @@ impl Project {
         self.state().join("keys")
     }
 
-    pub fn channel(&self) -> PathBuf {
-        self.state().join("channel")
+    /// Where hosts look for desired state, as pipeline.yaml says it.
+    pub fn channel_place(&self, channel: &model::Channel) -> ChannelPlace {
+        match channel {
+            model::Channel::Directory(Some(path)) => ChannelPlace::Directory(self.root.join(path)),
+            model::Channel::Directory(None) => ChannelPlace::Directory(self.state().join("channel")),
+            model::Channel::S3 {
+                bucket,
+                prefix,
+                region,
+                endpoint,
+            } => ChannelPlace::S3 {
+                bucket: bucket.clone(),
+                prefix: prefix.clone(),
+                region: region.clone(),
+                endpoint: endpoint.clone(),
+            },
+        }
     }
 }
 

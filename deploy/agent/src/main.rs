@@ -35,31 +35,18 @@ mod tasks;
 mod tidy;
 mod world;
 
-use anyhow::{Context as _, Result, bail};
-use contract::{CONTRACT_VERSION, HostConfig};
-use std::io::IsTerminal as _;
+use anyhow::{Context as _, Result};
+use contract::HostConfig;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    log_to_stderr();
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    host::main(run)
 }
 
-fn run() -> Result<()> {
-    let Some(path) = std::env::args_os().nth(1) else {
-        bail!("expected one argument: the path of `host.json`")
-    };
-    let config = read_config(Path::new(&path))?;
+fn run(config: HostConfig, _: &Path) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -77,37 +64,4 @@ fn run() -> Result<()> {
     // Whatever is under way is picked up by the next agent; nothing of it is worth waiting for.
     runtime.shutdown_timeout(Duration::from_millis(300));
     outcome
-}
-
-/// Reads `host.json` and goes to the folder that holds it, which the paths in it are relative to.
-fn read_config(path: &Path) -> Result<HostConfig> {
-    let name = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{name}`"))?;
-    let config: HostConfig = serde_json::from_str(&text).with_context(|| format!("`{name}` is not a host config"))?;
-    if config.contract > CONTRACT_VERSION {
-        bail!(
-            "`{name}` has contract version {}; this agent reads up to {CONTRACT_VERSION}",
-            config.contract
-        );
-    }
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    std::env::set_current_dir(folder).with_context(|| format!("cannot enter `{}`", folder.display()))?;
-    Ok(config)
-}
-
-/// For people on a terminal, one JSON object a line for everything else. `RUST_LOG` chooses how much.
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(false)
-        .with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
-        log.init()
-    } else {
-        log.json().init()
-    }
 }

@@ -28,8 +28,8 @@ mod upgrade;
 
 use crate::control::Control;
 use crate::forward::Proxy;
-use anyhow::{Context, Result, bail};
-use contract::{CONTRACT_VERSION, HostConfig};
+use anyhow::{Context, Result};
+use contract::HostConfig;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::ExitCode;
@@ -37,26 +37,12 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(std::io::stderr)
-        .init();
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    host::main(run)
 }
 
-fn run() -> Result<()> {
-    let Some(path) = std::env::args_os().nth(1) else {
-        bail!("expected one argument: the path of `host.json`")
-    };
+fn run(config: HostConfig, _: &Path) -> Result<()> {
     // Files and sockets made here are for this user alone.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let config = read_config(Path::new(&path))?;
     let listener = listener::take_or_bind(config.listen)?;
     raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -64,25 +50,6 @@ fn run() -> Result<()> {
         .build()
         .context("cannot start threads")?;
     runtime.block_on(route(config, listener))
-}
-
-/// Reads `host.json` and goes to the folder that holds it, which the paths in it are relative to.
-fn read_config(path: &Path) -> Result<HostConfig> {
-    let name = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{name}`"))?;
-    let config: HostConfig = serde_json::from_str(&text).with_context(|| format!("`{name}` is not a host config"))?;
-    if config.contract > CONTRACT_VERSION {
-        bail!(
-            "`{name}` has contract version {}; this router reads up to {CONTRACT_VERSION}",
-            config.contract
-        );
-    }
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    std::env::set_current_dir(folder).with_context(|| format!("cannot enter `{}`", folder.display()))?;
-    Ok(config)
 }
 
 async fn route(config: HostConfig, listener: TcpListener) -> Result<()> {

@@ -16,33 +16,16 @@ mod record;
 mod socket;
 mod supervise;
 
-use anyhow::{Context, Result, bail};
-use contract::{CONTRACT_VERSION, HostConfig};
-use std::path::{Path, PathBuf};
+use anyhow::{Context, Result};
+use contract::HostConfig;
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(std::io::stderr)
-        .init();
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    host::main(run)
 }
 
-fn run() -> Result<()> {
-    let Some(path) = std::env::args_os().nth(1).map(PathBuf::from) else {
-        bail!("expected one argument: the path of `host.json`")
-    };
-    let path = path
-        .canonicalize()
-        .with_context(|| format!("cannot find `{}`", path.display()))?;
-    let config = read_config(&path)?;
+fn run(config: HostConfig, path: &Path) -> Result<()> {
     // Looked up once: after an upgrade in place, the kernel calls our own binary deleted.
     let own = std::env::current_exe().context("cannot tell where this program lies")?;
     let binaries = own.parent().context("this program lies in no folder")?;
@@ -52,21 +35,5 @@ fn run() -> Result<()> {
         .enable_all()
         .build()
         .context("cannot start")?;
-    runtime.block_on(supervise::supervise(binaries, &path, listener))
-}
-
-/// Reads `host.json` and goes to the folder that holds it.
-fn read_config(path: &Path) -> Result<HostConfig> {
-    let name = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{name}`"))?;
-    let config: HostConfig = serde_json::from_str(&text).with_context(|| format!("`{name}` is not a host config"))?;
-    if config.contract > CONTRACT_VERSION {
-        bail!(
-            "`{name}` has contract version {}; this supervisor reads up to {CONTRACT_VERSION}",
-            config.contract
-        );
-    }
-    let folder = path.parent().context("a file lies in no folder")?;
-    std::env::set_current_dir(folder).with_context(|| format!("cannot enter `{}`", folder.display()))?;
-    Ok(config)
+    runtime.block_on(supervise::supervise(binaries, path, listener))
 }

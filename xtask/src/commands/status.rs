@@ -1,15 +1,16 @@
 //! `status`: what runs where, and who is changing it.
 
+use crate::context::open_channel;
 use crate::engine::{History, Lease};
-use crate::failure::{Failure, OrFail, Result};
-use crate::local::GroundState;
+use crate::failure::{OrFail, Result};
+use crate::local::{Ground, GroundState};
 use crate::plan::environments;
 use crate::project::Project;
 use crate::report::Report;
 use channel::Channel;
 use contract::{Desired, Health, Observed, ReleaseId};
 use jiff::Timestamp;
-use pipeline::model::{self, Environment, Pipeline};
+use pipeline::model::{Environment, Pipeline};
 use serde_json::json;
 
 /// A host that has said nothing for this long is not counted on.
@@ -118,56 +119,17 @@ async fn look(project: &Project, pipeline: &Pipeline, environment: &Environment)
     Ok((desired, channel.read_observed().await.or_fail(failed)?))
 }
 
+/// `None` for a ground that was never brought up.
 fn channel(project: &Project, pipeline: &Pipeline, environment: &Environment) -> Result<Option<Channel>> {
-    let place = match (&pipeline.ground, GroundState::load(project)?) {
+    let ground = match (&pipeline.ground, GroundState::load(project)?) {
         (Some(_), None) => return Ok(None),
-        (Some(_), Some(state)) => {
-            let ground = crate::local::Ground {
-                project: project.clone(),
-                state,
-            };
-            if let model::Channel::S3 {
-                bucket,
-                prefix,
-                endpoint: None,
-                ..
-            } = &pipeline.channel
-            {
-                let access = ground
-                    .bucket_access()
-                    .or_fail(|| "the embedded bucket cannot be reached".to_owned())?;
-                return Ok(Some(Channel::s3(
-                    access,
-                    bucket.clone(),
-                    prefix.clone(),
-                    &pipeline.app,
-                    &environment.name,
-                )));
-            }
-            crate::local::environment::channel_place(project, pipeline, &ground.state)
-        }
-        (None, _) => match &pipeline.channel {
-            model::Channel::Directory(path) => contract::ChannelPlace::Directory(
-                path.as_ref()
-                    .map_or_else(|| project.channel(), |path| project.root.join(path)),
-            ),
-            model::Channel::S3 {
-                bucket,
-                prefix,
-                region,
-                endpoint,
-            } => contract::ChannelPlace::S3 {
-                bucket: bucket.clone(),
-                prefix: prefix.clone(),
-                region: region.clone(),
-                endpoint: endpoint.clone(),
-            },
-        },
+        (Some(_), Some(state)) => Some(Ground {
+            project: project.clone(),
+            state,
+        }),
+        (None, _) => None,
     };
-    let opened = Channel::open(&place, &pipeline.app, &environment.name);
-    opened
-        .map(Some)
-        .map_err(|error| Failure::bad_input("the channel cannot be reached").why(format!("{error:#}")))
+    open_channel(project, pipeline, ground.as_ref(), &environment.name).map(Some)
 }
 
 /// Whether every production host says, just now, that `release` takes all traffic there.

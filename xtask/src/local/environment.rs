@@ -143,24 +143,15 @@ pub fn write_host(
     Ok(path)
 }
 
-/// Where hosts of the ground look for desired state: the project's own folder, or the bucket pipeline.yaml names, which
-/// is the embedded one unless an endpoint is given.
+/// Where hosts of the ground look for desired state: a bucket without an endpoint is the embedded one.
 pub fn channel_place(project: &Project, pipeline: &Pipeline, state: &GroundState) -> ChannelPlace {
-    match &pipeline.channel {
-        model::Channel::Directory(path) => ChannelPlace::Directory(
-            path.as_ref()
-                .map_or_else(|| project.channel(), |path| project.root.join(path)),
-        ),
-        model::Channel::S3 {
-            bucket,
-            prefix,
-            region,
-            endpoint,
-        } => ChannelPlace::S3 {
-            bucket: bucket.clone(),
-            prefix: prefix.clone(),
-            region: region.clone(),
-            endpoint: Some(endpoint.clone().unwrap_or_else(|| format!("http://{}", state.bucket))),
-        },
+    let mut place = project.channel_place(&pipeline.channel);
+    if let ChannelPlace::S3 {
+        endpoint: endpoint @ None,
+        ..
+    } = &mut place
+    {
+        *endpoint = Some(format!("http://{}", state.bucket));
     }
+    place
 }

@@ -1,26 +1,26 @@
 //! Questions over HTTP, as a user's browser or a script would put them.
 
+use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use std::time::Duration;
 
-/// Status and text; status 0 where nobody answered.
-pub fn get(url: &str) -> (u16, String) {
+/// Status and text of the answer.
+pub fn request(build: impl FnOnce(&Client) -> RequestBuilder) -> reqwest::Result<(u16, String)> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     runtime.block_on(async {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(Duration::from_secs(5))
-            .build()
-            .unwrap();
-        match client.get(url).send().await {
-            Ok(response) => (response.status().as_u16(), response.text().await.unwrap_or_default()),
-            Err(error) => (0, format!("{error:?}")),
-        }
+        let client = Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?;
+        let response = build(&client).send().await?;
+        Ok((response.status().as_u16(), response.text().await?))
     })
+}
+
+/// Status 0 where nobody answered.
+pub fn get(url: &str) -> (u16, String) {
+    request(|client| client.get(url)).unwrap_or_else(|error| (0, format!("{error:?}")))
 }
 
 pub fn json(url: &str) -> Value {

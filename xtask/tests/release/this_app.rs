@@ -1,5 +1,6 @@
 //! The app this repository ships, released by the tool that ships it.
 
+use crate::ask::request;
 use crate::load::{Ask, Load};
 use crate::project::Project;
 use serde_json::{Value, json};
@@ -57,25 +58,15 @@ fn release(project: &Project) -> Value {
 }
 
 fn call(method: reqwest::Method, url: &str, token: &str, body: Option<Value>) -> (u16, Value) {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(Duration::from_secs(20))
-            .build()
-            .unwrap();
+    let answer = request(|client| {
         let request = client.request(method, url).bearer_auth(token);
-        let request = match body {
+        match body {
             Some(body) => request.json(&body),
             None => request,
-        };
-        let response = request.send().await.unwrap();
-        (response.status().as_u16(), response.json().await.unwrap_or_default())
-    })
+        }
+    });
+    let (status, text) = answer.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or_default())
 }
 
 /// Signs a member up and in; returns the token.
