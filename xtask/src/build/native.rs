@@ -79,9 +79,11 @@ pub async fn compile(context: &Context) -> Result<PathBuf> {
         .env("SOURCE_DATE_EPOCH", "0");
     let c_flags: Vec<String> = remaps
         .iter()
-        .map(|(from, to)| format!("-ffile-prefix-map={from}={to}"))
+        .map(|(from, to)| format!("'-ffile-prefix-map={from}={to}'"))
         .collect();
+    // Folders may have spaces in their names.
     cargo
+        .env("CC_SHELL_ESCAPED_FLAGS", "1")
         .env("CFLAGS", c_flags.join(" "))
         .env("CXXFLAGS", c_flags.join(" "));
     let finished = command::run(cargo, COMPILE_WITHIN, |line| {

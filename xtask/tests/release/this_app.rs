@@ -2,7 +2,7 @@
 
 use crate::ask::request;
 use crate::load::{Ask, Load};
-use crate::project::Project;
+use crate::project::{Project, docker};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -39,22 +39,11 @@ fn this_app() -> Project {
     project
 }
 
+/// Releases with the build cache of this repository.
 fn release(project: &Project) -> Value {
-    let output = project
-        .command(&["release", "--yes", "--json"])
-        .env("CARGO_TARGET_DIR", repository().join("target"))
-        .output()
-        .unwrap();
-    let (stdout, stderr) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(output.status.success(), "{stdout}\n{stderr}");
-    let live = stdout
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .find(|line| line["event"] == "live");
-    live.unwrap_or_else(|| panic!("{stdout}"))["release"].clone()
+    let mut command = project.command(&["release", "--yes", "--json"]);
+    command.env("CARGO_TARGET_DIR", repository().join("target"));
+    Project::end(&mut command).expect(0).event("live")["release"].clone()
 }
 
 fn call(method: reqwest::Method, url: &str, token: &str, body: Option<Value>) -> (u16, Value) {
@@ -209,4 +198,32 @@ fn the_app_goes_live_and_a_changed_line_goes_live_under_load_without_a_failed_re
         report.writes,
         report.sent
     );
+}
+
+#[test]
+fn the_same_source_gives_the_same_small_image_in_another_folder() {
+    let here = this_app();
+    let image = release(&here)["image"].clone();
+    let digest = |image: &Value| image.as_str().unwrap().split('@').nth(1).unwrap().to_owned();
+
+    // With a build cache of its own: nothing is taken over.
+    let there = this_app();
+    let cache = there.root.with_file_name("a cache of its own");
+    let mut command = there.command(&["release", "--json"]);
+    let parked = Project::end(command.env("CARGO_TARGET_DIR", cache)).expect(3);
+    let releases = there.run(&["releases", "--json"]).expect(0).event("releases");
+    let other = &releases["releases"][0]["release"]["image"];
+    assert_eq!(digest(&image), digest(other), "{}", parked.all());
+
+    let size = docker(&["image", "inspect", "--format", "{{.Size}}", image.as_str().unwrap()]);
+    println!("{} in both, {size} bytes unpacked", digest(&image));
+    assert!(size.parse::<u64>().unwrap() < 15_000_000, "{size}");
+    let user = docker(&[
+        "image",
+        "inspect",
+        "--format",
+        "{{.Config.User}}",
+        image.as_str().unwrap(),
+    ]);
+    assert_eq!(user, "65532:65532");
 }
