@@ -30,11 +30,11 @@ fn a_taken_port_stops_the_start_and_is_named_with_its_holder() {
     assert_eq!(child.wait().unwrap().code(), Some(1));
     assert_eq!(stdout, "");
     let expected = format!(
-        "port {} for the edge's admin interface is taken by process",
+        "port {} for the edge's admin interface is taken by `",
         config.edge.admin.port()
     );
     assert!(
-        stderr.contains(&expected) && stderr.contains(&format!("(pid {})", std::process::id())),
+        stderr.contains(&expected) && stderr.contains(&format!("(process {})", std::process::id())),
         "{stderr}"
     );
     drop(taken);
