@@ -4,10 +4,10 @@ use crate::project::{Ended, Project, docker};
 
 const TEST: &str = "test: { command: [\"true\"], timeout: 1m }";
 
-/// Networks and containers of test stages, this ground's or not: tests run one at a time.
-fn left_behind() -> String {
-    let label = "label=xtask.test-stage";
-    docker(&["ps", "--all", "--quiet", "--filter", label]) + &docker(&["network", "ls", "--quiet", "--filter", label])
+/// Containers and networks of this project's test stages.
+fn left_behind(project: &Project) -> String {
+    let label = format!("label=xtask.test-stage={}", project.ground()["id"].as_str().unwrap());
+    docker(&["ps", "--all", "--quiet", "--filter", &label]) + &docker(&["network", "ls", "--quiet", "--filter", &label])
 }
 
 /// The newest release failed with this evidence, and `doctor` tells of it.
@@ -24,7 +24,7 @@ fn expect_failed(project: &Project, ended: Ended, evidence: &[&str]) {
         );
     }
     assert!(ended.stderr.contains("next: "), "{}", ended.all());
-    assert_eq!(left_behind(), "", "{}", ended.all());
+    assert_eq!(left_behind(project), "", "{}", ended.all());
 }
 
 #[test]
