@@ -275,6 +275,7 @@ pub fn config_digest(pipeline: &Pipeline) -> Digest {
         &pipeline.production,
         &pipeline.build,
         &pipeline.frontend,
+        &pipeline.storage,
     );
     // Serialising plain data to memory cannot fail; an empty text would only make a release look new.
     Digest::of(serde_json::to_string(&parts).unwrap_or_default().as_bytes())

@@ -76,7 +76,7 @@ impl Vault {
         }
     }
 
-    fn path(&self, name: &SecretName) -> PathBuf {
+    pub fn path(&self, name: &SecretName) -> PathBuf {
         self.folder.join(format!("{name}@1"))
     }
 }

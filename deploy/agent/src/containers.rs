@@ -155,6 +155,7 @@ fn spec(config: &HostConfig, version: &Version, secrets: BTreeMap<String, String
         image: version.image.to_string(),
         env,
         network: config.containers.network.clone(),
+        hosts: config.containers.hosts.clone(),
         memory_mb: version.memory_mb,
         read_only_root: true,
         restart: Restart::No,

@@ -162,6 +162,7 @@ pub mod tests {
             secrets_dir: "secrets".into(),
             containers: ContainerConfig {
                 network: None,
+                hosts: BTreeMap::new(),
                 ports: PortRange {
                     first: 20_000,
                     count: 10,

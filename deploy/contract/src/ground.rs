@@ -34,6 +34,19 @@ pub struct BucketConfig {
     pub buckets: Vec<String>,
     /// Two lines, readable by the owner only: access key, secret key.
     pub keys: PathBuf,
+    /// Those who may use one bucket only.
+    #[serde(default)]
+    pub guests: Vec<BucketGuest>,
+}
+
+/// Whoever signs with this pair of keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BucketGuest {
+    pub bucket: String,
+    /// Files that hold one key each, readable by the owner only.
+    pub access_key: PathBuf,
+    pub secret_key: PathBuf,
 }
 
 /// A small CDN in front, and a load balancer per environment.

@@ -3,7 +3,7 @@
 use crate::{AppName, EnvironmentName, HostName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// `host.json`. Relative paths are relative to the folder that holds it, which is also where the processes run: a unix
@@ -47,6 +47,9 @@ pub enum ChannelPlace {
 pub struct ContainerConfig {
     /// The Docker network containers join, where the environment's own services are.
     pub network: Option<String>,
+    /// Names by which containers reach this machine, and at which of its addresses.
+    #[serde(default)]
+    pub hosts: BTreeMap<String, IpAddr>,
     /// Loopback ports to publish containers on. Fixed, so that an engine restart changes no address.
     pub ports: PortRange,
     /// Put on every container besides the agent's own labels.

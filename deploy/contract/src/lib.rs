@@ -24,7 +24,7 @@ pub use counts::Counts;
 pub use desired::{Desired, Drain, Fallback, HealthGate, Keep, SecretRef, Task, Version};
 pub use digest::{Digest, ImageRef};
 pub use generation::{Fence, Generation};
-pub use ground::{BalancerConfig, BucketConfig, EdgeConfig, GroundConfig, RegistryConfig};
+pub use ground::{BalancerConfig, BucketConfig, BucketGuest, EdgeConfig, GroundConfig, RegistryConfig};
 pub use host::{ChannelPlace, ContainerConfig, HostConfig, PortRange};
 pub use ids::{ReleaseId, RolloutId, TaskId};
 pub use latency::Latency;

@@ -23,6 +23,8 @@ pub struct ContainerSpec {
     pub network: Option<String>,
     /// Names under which others on that network reach it.
     pub aliases: Vec<String>,
+    /// Names the container knows, besides those on its network.
+    pub hosts: BTreeMap<String, IpAddr>,
     pub ports: Vec<PublishedPort>,
     /// Memory and swap together: a container over its limit is killed, not swapped.
     pub memory_mb: Option<u64>,
@@ -115,6 +117,7 @@ impl ContainerSpec {
         HostConfig {
             network_mode: self.network.clone(),
             port_bindings: Some(self.port_bindings()),
+            extra_hosts: Some(self.hosts.iter().map(|(name, ip)| format!("{name}:{ip}")).collect()),
             memory,
             memory_swap: memory,
             binds: Some(

@@ -19,6 +19,7 @@ pub struct Pipeline {
     pub staging: Environment,
     pub production: Environment,
     pub frontend: Option<Frontend>,
+    pub storage: Option<Storage>,
     /// The embedded ground; `None` where hosts, registry and bucket are real.
     pub ground: Option<Ground>,
 }
@@ -188,6 +189,11 @@ pub struct Frontend {
     pub bucket: Option<String>,
     pub distribution: Option<String>,
     pub keep_releases: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Storage {
+    pub bucket: String,
 }
 
 /// Ports of the ground that must be exactly these; the others are chosen once and kept.

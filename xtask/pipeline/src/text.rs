@@ -10,7 +10,7 @@ mod site;
 pub use build::{Build, Channel, Registry, S3, Source};
 pub use environment::{Approval, Canary, Environment, Environments, Step};
 pub use run::{Drain, Env, Health, Migrate, Service, ServiceHealth, Test};
-pub use site::{Frontend, Ground};
+pub use site::{Frontend, Ground, Storage};
 
 use crate::form::{Field, Fields, Form, Key, Leaf, Map, form, mapping_schema};
 use crate::node::Node;
@@ -57,6 +57,9 @@ form! {
         environments: Environments,
         /// The static site that is released with the app. Left out: none.
         frontend: Frontend,
+        /// A bucket for the app's own files. On the local ground the app is told of it by `S3_ENDPOINT` and its like; elsewhere
+        /// `env` says where it is. Left out: none.
+        storage: Storage,
         /// The embedded registry, bucket, edge and hosts on this machine. Profile `local` has it.
         ground: Ground,
     }

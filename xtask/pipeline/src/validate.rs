@@ -43,6 +43,7 @@ pub fn pipeline(
     check.hosts_are_unique(&environments);
     check.service_passwords_are_secrets(&environments);
     let frontend = check.frontend();
+    let storage = check.storage();
     let ground = check.ground();
 
     if !problems.is_empty() {
@@ -59,6 +60,7 @@ pub fn pipeline(
         staging: staging?,
         production: production?,
         frontend: frontend.unwrap_or_default(),
+        storage: storage.unwrap_or_default(),
         ground,
     })
 }

@@ -11,6 +11,8 @@ use contract::{CONTRACT_VERSION, ChannelPlace, ContainerConfig, EnvironmentName,
 use docker::{Docker, Labels, Restart, Status};
 use pipeline::model::{self, Environment, Pipeline};
 use services::{ServiceImage, StartService};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 pub const GROUND_LABEL: &str = "xtask.ground";
@@ -116,6 +118,7 @@ pub fn write_host(
     project: &Project,
     pipeline: &Pipeline,
     state: &GroundState,
+    hosts: &BTreeMap<String, IpAddr>,
     environment: &EnvironmentName,
     (host, ports): (&HostName, &HostState),
 ) -> Result<PathBuf> {
@@ -134,6 +137,7 @@ pub fn write_host(
         secrets_dir: project.secrets(environment),
         containers: ContainerConfig {
             network: Some(network_name(pipeline, state, environment)),
+            hosts: hosts.clone(),
             ports: ports.containers,
             labels: labels(state, environment),
         },

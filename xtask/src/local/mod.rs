@@ -12,6 +12,7 @@ mod look;
 mod port;
 mod process;
 mod state;
+pub mod storage;
 mod up;
 
 pub use down::{DownReport, down, stop};

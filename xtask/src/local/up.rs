@@ -5,6 +5,7 @@ use super::environment::{self, GROUND_LABEL, SERVICE_LABEL, channel_place};
 use super::port::is_free;
 use super::process::{self, Identity, tail};
 use super::state::{self, GroundState};
+use super::storage::{self, AppStorage};
 use super::{Ground, SITE_BUCKET, last_failure};
 use crate::failure::{Failure, OrFail, Result};
 use crate::files;
@@ -18,6 +19,8 @@ use contract::{
 };
 use docker::Docker;
 use pipeline::model::{Ground as Wanted, Pipeline};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -51,8 +54,10 @@ async fn bring_up(
         project: project.clone(),
         state,
     };
+    let hosts = storage::hosts(docker, pipeline, &ground.state).await?;
     let up = Up {
         docker,
+        hosts: &hosts,
         project,
         pipeline,
         report,
@@ -74,6 +79,8 @@ async fn bring_up(
 
 struct Up<'a> {
     docker: &'a Docker,
+    /// Names containers know, besides those on their network.
+    hosts: &'a BTreeMap<String, IpAddr>,
     project: &'a Project,
     pipeline: &'a Pipeline,
     report: &'a Report,
@@ -86,7 +93,7 @@ impl Up<'_> {
         let folder = state::folder(self.project);
         let state = &self.ground.state;
         let config = folder.join("ground.json");
-        let changed = write_if_changed(&config, &self.ground_config())?;
+        let changed = write_if_changed(&config, &self.ground_config()?)?;
         let record = folder.join("process.json");
         if self.still_good(&record, changed).await? {
             return Ok(());
@@ -145,7 +152,14 @@ impl Up<'_> {
     async fn host_processes(&self, environment: &EnvironmentName, host: (&HostName, &state::HostState)) -> Result<()> {
         let folder = state::host_folder(self.project, environment, host.0);
         let before = std::fs::read(folder.join("host.json")).ok();
-        let config = environment::write_host(self.project, self.pipeline, &self.ground.state, environment, host)?;
+        let config = environment::write_host(
+            self.project,
+            self.pipeline,
+            &self.ground.state,
+            self.hosts,
+            environment,
+            host,
+        )?;
         let changed = before.is_some_and(|before| std::fs::read(&config).ok() != Some(before));
         let record = folder.join("process.json");
         if self.still_good(&record, changed).await? {
@@ -212,7 +226,7 @@ impl Up<'_> {
         Ok(pairs.map(|(name, value)| (name.to_owned(), value)).into())
     }
 
-    fn ground_config(&self) -> GroundConfig {
+    fn ground_config(&self) -> Result<GroundConfig> {
         let state = &self.ground.state;
         let production = &self.pipeline.production.name;
         let balancers = state.environments.iter().map(|(name, environment)| {
@@ -237,16 +251,22 @@ impl Up<'_> {
             .frontend
             .as_ref()
             .map_or("index.html", |frontend| &frontend.entry);
-        GroundConfig {
+        let apps = AppStorage::all(self.project, self.pipeline)?;
+        let gateways = self
+            .hosts
+            .values()
+            .map(|gateway| (*gateway, state.bucket.port()).into());
+        Ok(GroundConfig {
             registry: RegistryConfig {
                 listen: vec![state.registry],
                 dir: "registry".into(),
             },
             bucket: BucketConfig {
-                listen: vec![state.bucket],
+                listen: std::iter::once(state.bucket).chain(gateways).collect(),
                 dir: "bucket".into(),
                 buckets,
                 keys: "keys".into(),
+                guests: apps.iter().map(AppStorage::guest).collect::<Result<_>>()?,
             },
             edge: EdgeConfig {
                 site: state.site,
@@ -257,7 +277,7 @@ impl Up<'_> {
                 api_environment: production.clone(),
                 balancers: balancers.collect(),
             },
-        }
+        })
     }
 }
 

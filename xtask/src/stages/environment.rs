@@ -4,11 +4,12 @@ use super::{Outcome, smoke};
 use crate::context::Context;
 use crate::engine::{History, Lease, Release, Settled};
 use crate::failure::{Failure, Result};
+use crate::local::storage::{AppStorage, key_names};
 use crate::report::seconds;
 use crate::rollout::{Rollout, RolloutStart, StepResult};
 use crate::secrets::Vault;
 use contract::judge::Verdict;
-use contract::{ReleaseId, SecretName, Version, Weight};
+use contract::{ReleaseId, Version, Weight};
 use jiff::Timestamp;
 use pipeline::model::Environment;
 use serde::{Deserialize, Serialize};
@@ -60,7 +61,14 @@ fn describe(step: &StepResult) -> String {
 /// A release as one environment runs it.
 pub fn version(context: &Context, environment: &Environment, release: &Release) -> Result<Version> {
     let vault = Vault::new(environment.name.clone(), context.project.secrets(&environment.name));
-    let reference = |name: &SecretName| vault.reference(name);
+    let mut env = environment.env.clear.clone();
+    let mut secrets = environment.env.secret.clone();
+    if let (Some(ground), Some(storage)) = (&context.ground, &context.pipeline.storage) {
+        // What pipeline.yaml says itself stays.
+        let told = AppStorage::of(&context.project, storage, &environment.name).variables(&ground.state);
+        env = told.into_iter().chain(env).collect();
+        secrets.extend(key_names()?);
+    }
     Ok(Version {
         release: release.id,
         commit: if release.source.dirty.is_some() {
@@ -70,8 +78,8 @@ pub fn version(context: &Context, environment: &Environment, release: &Release) 
         },
         image: release.image()?.clone(),
         port: context.pipeline.build.port,
-        env: environment.env.clear.clone(),
-        secrets: environment.env.secret.iter().map(reference).collect(),
+        env,
+        secrets: secrets.iter().map(|name| vault.reference(name)).collect(),
         memory_mb: environment.memory_mb,
     })
 }

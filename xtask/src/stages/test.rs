@@ -10,6 +10,7 @@ use crate::failure::{Failure, OrFail, Result};
 use crate::gate::{self, Gate};
 use crate::ids;
 use crate::local::environment::resolve;
+use crate::local::storage::{self, AppStorage};
 use crate::report::seconds;
 use contract::{ENV_COMMIT, ENV_RELEASE, ImageRef, SecretName};
 use docker::{ContainerSpec, Labels, PublishedPort, Restart};
@@ -118,6 +119,7 @@ impl<'a> Bench<'a> {
             .map(|name| (name.clone(), Secret::random()))
             .collect();
         let substitutes = self.start_services(&mut secrets).await?;
+        let app = self.app(image, secrets).await?;
         let services_ms = since.elapsed().as_millis() as u64;
         self.context.report.progress("pulling the image by its digest");
         let login = crate::build::login(self.context).await?;
@@ -126,9 +128,9 @@ impl<'a> Bench<'a> {
             .await
             .or_fail(|| format!("the image `{image}` cannot be pulled back from the registry"))?;
         if let Some(migrate) = &test.migrate {
-            self.migrate(image, &secrets, &migrate.command, migrate.timeout).await?;
+            self.migrate(&app, &migrate.command, migrate.timeout).await?;
         }
-        let base_url = self.start_app(image, &secrets).await?;
+        let base_url = self.start_app(&app).await?;
         let since = Instant::now();
         let (passed, failed) = self.run_tests(&base_url).await?;
         Ok(Tested {
@@ -171,40 +173,43 @@ impl<'a> Bench<'a> {
         Ok(substitutes)
     }
 
-    fn app(&self, image: &ImageRef, secrets: &BTreeMap<SecretName, Secret>, suffix: &str) -> ContainerSpec {
+    /// The app's container, whatever it is to run; its name is still to come.
+    async fn app(&self, image: &ImageRef, mut secrets: BTreeMap<SecretName, Secret>) -> Result<ContainerSpec> {
         let env = &self.context.pipeline.test.env;
-        let mut values = env.clear.clone();
+        let mut values = BTreeMap::new();
+        let mut hosts = BTreeMap::new();
+        if let (Some(ground), Some(storage)) = (&self.context.ground, self.storage()?) {
+            values = storage.variables(&ground.state);
+            secrets.extend(storage.keys()?);
+            hosts = storage::hosts(&self.context.docker, &self.context.pipeline, &ground.state).await?;
+        }
+        values.extend(env.clear.clone());
         values.insert(ENV_RELEASE.to_owned(), self.release.id.to_string());
         values.insert(ENV_COMMIT.to_owned(), self.release.source.commit.clone());
-        for name in &env.secret {
-            if let Some(secret) = secrets.get(name) {
-                values.insert(name.to_string(), secret.expose().to_owned());
-            }
-        }
-        ContainerSpec {
-            name: format!("{}-{suffix}", self.name),
+        values.extend(
+            secrets
+                .iter()
+                .map(|(name, secret)| (name.to_string(), secret.expose().to_owned())),
+        );
+        Ok(ContainerSpec {
             image: image.to_string(),
             env: values,
+            hosts,
             labels: self.labels.clone(),
             network: Some(self.name.clone()),
             read_only_root: true,
             hardened: true,
             ..ContainerSpec::default()
-        }
+        })
     }
 
-    async fn migrate(
-        &self,
-        image: &ImageRef,
-        secrets: &BTreeMap<SecretName, Secret>,
-        command: &[String],
-        timeout: Duration,
-    ) -> Result<()> {
+    async fn migrate(&self, app: &ContainerSpec, command: &[String], timeout: Duration) -> Result<()> {
         self.context.report.progress("migrating the test database");
         let docker = &self.context.docker;
         let spec = ContainerSpec {
+            name: format!("{}-migrate", self.name),
             command: Some(command.to_vec()),
-            ..self.app(image, secrets, "migrate")
+            ..app.clone()
         };
         let failed = || "the migration cannot be started".to_owned();
         let id = docker.create(&spec).await.or_fail(failed)?;
@@ -222,7 +227,7 @@ impl<'a> Bench<'a> {
     }
 
     /// The image itself, by digest; returns where it answers.
-    async fn start_app(&self, image: &ImageRef, secrets: &BTreeMap<SecretName, Secret>) -> Result<String> {
+    async fn start_app(&self, app: &ContainerSpec) -> Result<String> {
         let docker = &self.context.docker;
         let container_port = self.context.pipeline.build.port;
         let failed = || "the built image cannot be started".to_owned();
@@ -230,8 +235,9 @@ impl<'a> Bench<'a> {
         let ports = vec![PublishedPort::on_loopback(host_port, container_port)];
         let id = docker
             .create(&ContainerSpec {
+                name: format!("{}-app", self.name),
                 ports,
-                ..self.app(image, secrets, "app")
+                ..app.clone()
             })
             .await
             .or_fail(failed)?;
@@ -307,11 +313,22 @@ impl<'a> Bench<'a> {
 
     async fn tear_down(&self) {
         let scope = scope(self.context);
-        if let Err(error) = remove_labelled(self.context, (TEST_LABEL, &scope)).await {
+        let mut gone = remove_labelled(self.context, (TEST_LABEL, &scope)).await;
+        if let (Some(ground), Ok(Some(storage))) = (&self.context.ground, self.storage()) {
+            gone = gone.and(storage.empty(ground).await);
+        }
+        if let Err(error) = gone {
             self.context
                 .report
                 .note(&format!("something of the test stage is left behind: {error:#}"));
         }
+    }
+
+    fn storage(&self) -> Result<Option<AppStorage>> {
+        let Some(wanted) = &self.context.pipeline.storage else {
+            return Ok(None);
+        };
+        Ok(Some(AppStorage::of(&self.context.project, wanted, &storage::test()?)))
     }
 }
 

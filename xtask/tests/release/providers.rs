@@ -1,5 +1,6 @@
 //! Other ways to build, to push and to give orders than those of the ground.
 
+use crate::ask::json;
 use crate::project::{Ended, Project, docker, files_below};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -59,6 +60,22 @@ fn hosts_can_take_their_orders_from_a_bucket() {
     );
     project.run(&["rollback", "production"]).expect(0);
     project.expect_serving(&first);
+}
+
+#[test]
+fn an_app_that_wants_storage_has_a_bucket_of_its_own_in_each_environment() {
+    let project = Project::fixture();
+    on_local(&project, "storage: { bucket: media }");
+    project.released();
+    for environment in ["staging", "production"] {
+        let found = json(&format!("{}/storage", project.url(environment)));
+        let expected = serde_json::json!({
+            "bucket": format!("{environment}-media"), "signs": true, "unsigned": "403",
+        });
+        assert_eq!(found, expected, "by name, from inside the container");
+    }
+    let again = project.run(&["release", "--yes"]).expect(0);
+    assert!(again.stdout.contains("already live"), "{}", again.all());
 }
 
 /// A folder with what `docker login` would have written there.

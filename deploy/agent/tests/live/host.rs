@@ -83,6 +83,7 @@ impl Host {
             containers: ContainerConfig {
                 network: None,
                 // Below the ports that the system gives out by itself.
+                hosts: BTreeMap::new(),
                 ports: PortRange {
                     first: 22_000 + (std::process::id() % 400) as u16 * 20 + count % 20 * 8,
                     count: 8,

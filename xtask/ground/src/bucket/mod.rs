@@ -1,4 +1,4 @@
-//! An S3-compatible store on disk, addressed path-style, with one pair of keys.
+//! An S3-compatible store on disk, addressed path-style, with a pair of keys for all of it and one for each guest.
 //!
 //! Protocol, signatures and presigned URLs are the crate s3s. The storage is ours rather than s3s-fs, which puts the bytes
 //! in place before it has checked them, keeps their ETag in another file (a crash in between pairs new bytes with the
@@ -19,6 +19,7 @@ mod fields;
 
 mod condition;
 mod cors;
+mod guests;
 mod ingest;
 mod keys;
 mod listing;
@@ -34,11 +35,11 @@ use crate::serve::Handler;
 use anyhow::{Context, Result};
 use channel::S3Access;
 use contract::BucketConfig;
+use guests::Guests;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use keys::Keys;
-use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -51,26 +52,31 @@ pub struct Bucket {
 
 impl Bucket {
     pub async fn open(config: &BucketConfig) -> Result<Arc<Self>> {
-        let (dir, key_path, buckets) = (config.dir.clone(), config.keys.clone(), config.buckets.clone());
+        let config = config.clone();
+        let listen = config.listen.first().copied();
         let opened = tokio::task::spawn_blocking(move || {
-            let keys = Keys::load_or_create(&key_path)?;
+            let keys = Keys::load_or_create(&config.keys)?;
+            let dir = &config.dir;
             let store =
-                Store::open(&dir).with_context(|| format!("cannot open the bucket store `{}`", dir.display()))?;
-            for bucket in &buckets {
+                Store::open(dir).with_context(|| format!("cannot open the bucket store `{}`", dir.display()))?;
+            let guests = config.guests.iter().map(|guest| &guest.bucket);
+            for bucket in config.buckets.iter().chain(guests) {
                 store.ensure_bucket(bucket)?;
             }
-            anyhow::Ok((keys, store))
+            let admitted = Guests::admit(&keys, &config.guests)?;
+            anyhow::Ok((keys, store, admitted))
         });
-        let (keys, store) = opened.await.context("opening the bucket store was cut off")??;
+        let (keys, store, (guests, auth)) = opened.await.context("opening the bucket store was cut off")??;
         let own_access = S3Access {
             region: "us-east-1".to_owned(),
-            endpoint: config.listen.first().map(|address| format!("http://{address}")),
-            access_key: keys.access.clone(),
-            secret_key: keys.secret.clone(),
+            endpoint: listen.map(|address| format!("http://{address}")),
+            access_key: keys.access,
+            secret_key: keys.secret,
             session_token: None,
         };
         let mut service = S3ServiceBuilder::new(store);
-        service.set_auth(SimpleAuth::from_single(keys.access, keys.secret));
+        service.set_auth(auth);
+        service.set_access(guests);
         Ok(Arc::new(Self {
             service: service.build(),
             own_access,

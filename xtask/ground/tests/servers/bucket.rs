@@ -31,6 +31,51 @@ fn status<E>(error: &SdkError<E>) -> u16 {
 }
 
 #[tokio::test]
+async fn a_guest_s_keys_open_one_bucket_and_no_other() {
+    let ground = Ground::with_guest("media", "GUEST", "guest's secret");
+    put(&ground.s3(), "private", b"of the ground").await;
+    let guest = ground.s3_as("GUEST", "guest's secret");
+    let own = guest
+        .put_object()
+        .bucket("media")
+        .key("a.jpg")
+        .body(ByteStream::from_static(b"a"));
+    own.send().await.unwrap();
+    let listed = guest.list_objects_v2().bucket("media").send().await.unwrap();
+    assert_eq!(listed.contents().len(), 1);
+
+    let read = guest
+        .get_object()
+        .bucket(BUCKET)
+        .key("private")
+        .send()
+        .await
+        .unwrap_err();
+    let written = guest.put_object().bucket(BUCKET).key("x").send().await.unwrap_err();
+    let copy = guest
+        .copy_object()
+        .bucket("media")
+        .key("b")
+        .copy_source(format!("{BUCKET}/private"));
+    let copied = copy.send().await.unwrap_err();
+    let buckets = guest.list_buckets().send().await.unwrap_err();
+    let removed = guest.delete_bucket().bucket("media").send().await.unwrap_err();
+    let all = [
+        status(&read),
+        status(&written),
+        status(&copied),
+        status(&buckets),
+        status(&removed),
+    ];
+    assert_eq!(all, [403; 5]);
+    let forged = ground.s3_as("GUEST", "another secret");
+    assert_eq!(
+        status(&forged.list_objects_v2().bucket("media").send().await.unwrap_err()),
+        403
+    );
+}
+
+#[tokio::test]
 async fn an_object_and_what_was_said_about_it_survive_a_crash() {
     let mut ground = Ground::start();
     let key = format!("assets/ä {}.js", "long/".repeat(150));

@@ -1,6 +1,6 @@
 //! Starting a ground in a folder of its own.
 
-use contract::{BalancerConfig, BucketConfig, EdgeConfig, EnvironmentName, GroundConfig, RegistryConfig};
+use contract::{BalancerConfig, BucketConfig, BucketGuest, EdgeConfig, EnvironmentName, GroundConfig, RegistryConfig};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -27,7 +27,24 @@ impl Ground {
     pub fn with_hosts(hosts: &[SocketAddr]) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
-        let config = config(hosts);
+        Self::of(dir, config(hosts))
+    }
+
+    /// Besides the ground itself, whoever has these keys may use this bucket.
+    pub fn with_guest(bucket: &str, access_key: &str, secret_key: &str) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (dir, mut config) = (tempfile::tempdir().unwrap(), config(&[]));
+        std::fs::write(dir.path().join("access"), access_key).unwrap();
+        std::fs::write(dir.path().join("secret"), format!("{secret_key}\n")).unwrap();
+        config.bucket.guests.push(BucketGuest {
+            bucket: bucket.into(),
+            access_key: "access".into(),
+            secret_key: "secret".into(),
+        });
+        Self::of(dir, config)
+    }
+
+    fn of(dir: tempfile::TempDir, config: GroundConfig) -> Self {
         let child = spawn_until_ready(dir.path(), &config);
         Self { config, dir, child }
     }
@@ -50,12 +67,16 @@ impl Ground {
 
     pub fn s3(&self) -> aws_sdk_s3::Client {
         let keys = std::fs::read_to_string(self.dir.path().join(&self.config.bucket.keys)).unwrap();
-        let mut lines = keys.lines().map(str::to_owned);
+        let mut lines = keys.lines();
+        self.s3_as(lines.next().unwrap(), lines.next().unwrap())
+    }
+
+    pub fn s3_as(&self, access_key: &str, secret_key: &str) -> aws_sdk_s3::Client {
         let access = channel::S3Access {
             region: "us-east-1".into(),
             endpoint: Some(format!("http://{}", self.config.bucket.listen[0])),
-            access_key: lines.next().unwrap(),
-            secret_key: lines.next().unwrap(),
+            access_key: access_key.to_owned(),
+            secret_key: secret_key.to_owned(),
             session_token: None,
         };
         access.client()
@@ -125,6 +146,7 @@ pub fn config(hosts: &[SocketAddr]) -> GroundConfig {
             dir: "data/bucket".into(),
             buckets: vec![BUCKET.into()],
             keys: "keys".into(),
+            guests: Vec::new(),
         },
         edge: EdgeConfig {
             site: free_address(),

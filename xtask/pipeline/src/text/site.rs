@@ -1,4 +1,4 @@
-//! The static site, and the local ground that stands in for a cloud.
+//! The static site, storage, and the local ground that stands in for a cloud.
 
 use crate::form::{Leaf, form};
 use crate::scalar::{ProjectPath, Whole, Word};
@@ -16,6 +16,14 @@ form! {
         distribution: Leaf<Word>,
         /// Releases whose assets are kept, so that open tabs go on working. Default: 5.
         keep_releases: Leaf<Whole<1, 24>>,
+    }
+}
+
+form! {
+    /// A bucket for the app's own files, such as uploads.
+    Storage {
+        /// Its name. Each environment of the local ground gets one of its own, as do tests.
+        bucket: Leaf<Word>,
     }
 }
 

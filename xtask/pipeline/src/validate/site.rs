@@ -1,9 +1,9 @@
-//! The static site, and the local ground.
+//! The static site, storage, and the local ground.
 
 use super::Check;
 use super::build::port;
 use crate::form::Field;
-use crate::model::{Frontend, Ground};
+use crate::model::{Frontend, Ground, Storage};
 use crate::problem::Problem;
 
 impl Check<'_> {
@@ -29,6 +29,29 @@ impl Check<'_> {
             bucket: text.bucket.value(),
             distribution: text.distribution.value(),
             keep_releases: text.keep_releases.or(5),
+        }))
+    }
+
+    /// The outer `None` is a problem, the inner one an app without storage.
+    pub fn storage(&mut self) -> Option<Option<Storage>> {
+        let text = match &self.settings.storage {
+            Field::Given(text) => text,
+            Field::Absent => return Some(None),
+            Field::Bad => return None,
+        };
+        let bucket = self.require("storage.bucket", &text.bucket, text.at, "the bucket's name")?;
+        let name = &bucket.value;
+        let fits = name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        if !fits || !(3..=40).contains(&name.len()) || name.starts_with('-') || name.ends_with('-') {
+            let expected = "expected 3 to 40 lower-case letters, digits and inner hyphens";
+            let message = format!("`{name}` cannot be a bucket's name");
+            self.problems.push(Problem::new(bucket.at, message, expected));
+            return None;
+        }
+        Some(Some(Storage {
+            bucket: bucket.value.clone(),
         }))
     }
 

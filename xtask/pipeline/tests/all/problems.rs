@@ -335,8 +335,18 @@ fn an_unknown_profile_is_answered_with_those_there_are() {
 #[test]
 fn a_mistake_in_a_profile_that_is_not_asked_for_is_reported_too() {
     let expected = "unknown key `regsitry`; expected one of `source`, `build`, `registry`, `channel`, `env`, `health`, \
-                    `migrate`, `drain`, `memory_mb`, `test`, `environments`, `frontend`, `ground`";
+                    `migrate`, `drain`, `memory_mb`, `test`, `environments`, `frontend`, `storage`, `ground`";
     check("local", "profiles: { aws: { «regsitry: {} } }", &[expected]);
+}
+
+#[test]
+fn a_bucket_has_a_name_that_s3_takes() {
+    for name in ["Media", "me", "-media", "media_files"] {
+        let expected = format!(
+            "`{name}` cannot be a bucket's name; expected 3 to 40 lower-case letters, digits and inner hyphens"
+        );
+        check("local", &format!("storage: {{ bucket: «{name} }}"), &[&expected]);
+    }
 }
 
 #[test]

@@ -42,6 +42,7 @@ impl Ground {
                 dir: "bucket".into(),
                 buckets: vec!["site".into()],
                 keys: "keys".into(),
+                guests: Vec::new(),
             },
             edge: EdgeConfig {
                 site,
