@@ -287,5 +287,7 @@ fn an_image_can_be_built_from_a_dockerfile() {
     project.expect_serving(id);
 
     project.run(&["local", "down", "--purge"]).expect(0);
-    assert_eq!(images(), before, "images are left");
+    // Others' may have gone meanwhile.
+    let left: Vec<String> = images().difference(&before).cloned().collect();
+    assert!(left.is_empty(), "images are left: {left:?}");
 }
