@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+const DEADLOCK_ATTEMPTS: u32 = 10;
 
 pub struct Database {
     pub pool: MySqlPool,
@@ -111,6 +112,41 @@ fn unique_key_in(message: &str) -> Option<&str> {
     Some(key.rsplit('.').next().unwrap_or(key))
 }
 
+/// The foreign key that refused a row: what it refers to is not there.
+pub fn violated_foreign_key(error: &sqlx::Error) -> Option<String> {
+    let error = error
+        .as_database_error()
+        .filter(|error| error.is_foreign_key_violation())?;
+    foreign_key_in(error.message()).map(str::to_owned)
+}
+
+fn foreign_key_in(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("CONSTRAINT `")?;
+    rest.split('`').next()
+}
+
+/// Runs again what the database gave up to end a deadlock, of which nothing has happened: a statement by itself, or a
+/// transaction from its beginning.
+pub async fn despite_deadlocks<T, F>(work: impl Fn() -> F) -> sqlx::Result<T>
+where
+    F: Future<Output = sqlx::Result<T>>,
+{
+    for _ in 1..DEADLOCK_ATTEMPTS {
+        match work().await {
+            Err(error) if is_deadlock(&error) => {}
+            outcome => return outcome,
+        }
+    }
+    work().await
+}
+
+pub fn is_deadlock(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .is_some_and(|state| state == "40001")
+}
+
 fn is_no_such_table(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
@@ -132,5 +168,13 @@ mod tests {
             assert_eq!(unique_key_in(message), Some("members_email_unique"));
         }
         assert_eq!(unique_key_in("Deadlock found"), None);
+    }
+
+    #[test]
+    fn the_violated_foreign_key_is_found() {
+        let message = "Cannot add or update a child row: a foreign key constraint fails (`app`.`follows`, CONSTRAINT \
+                       `follows_follower` FOREIGN KEY (`follower_id`) REFERENCES `members` (`id`) ON DELETE CASCADE)";
+        assert_eq!(foreign_key_in(message), Some("follows_follower"));
+        assert_eq!(foreign_key_in("Deadlock found"), None);
     }
 }

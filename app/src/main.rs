@@ -1,6 +1,7 @@
 //! The API server, and what it needs around it: `serve` (the default), `healthcheck` and `migrate`.
 
 mod app;
+mod author;
 mod body;
 mod config;
 mod database;
@@ -14,6 +15,7 @@ mod page;
 mod password;
 mod posts;
 mod problem;
+mod prose;
 mod request;
 mod server;
 mod sessions;

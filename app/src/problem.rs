@@ -2,6 +2,7 @@
 //!
 //! A handler returns a [`Problem`]; `request::observe` writes it out, because only it knows the request's id.
 
+use crate::database::is_deadlock;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -23,6 +24,7 @@ pub enum Code {
     TakenPhone,
     NotFoundPost,
     NotFoundRoute,
+    NotYourPost,
     MethodNotAllowed,
     Busy,
     TimedOut,
@@ -68,6 +70,7 @@ impl Code {
                 "NOT_FOUND_ROUTE",
                 "There is nothing at this address",
             ),
+            Code::NotYourPost => (StatusCode::FORBIDDEN, "NOT_YOUR_POST", "This post is another member's"),
             Code::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "METHOD_NOT_ALLOWED",
@@ -207,6 +210,7 @@ impl From<sqlx::Error> for Problem {
                 tracing::warn!(cause = %error, "database unavailable");
                 Problem::new(Code::DatabaseUnavailable)
             }
+            error if is_deadlock(&error) => Problem::new(Code::Busy),
             error => Problem::internal(&error),
         }
     }

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::members::MemberId;
 use crate::problem::{Code, Problem};
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::header;
 use axum::http::request::Parts;
 use base64::Engine as _;
@@ -111,6 +111,20 @@ impl FromRequestParts<App> for SignedIn {
             .map(|(_, token)| token.trim())
             .ok_or_else(|| Problem::new(Code::InvalidToken))?;
         app.tokens.verify(token).map(SignedIn)
+    }
+}
+
+/// For routes that show a member more than a stranger: no token is no member, but a wrong one is refused as anywhere.
+impl OptionalFromRequestParts<App> for SignedIn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<SignedIn>, Problem> {
+        if !parts.headers.contains_key(header::AUTHORIZATION) {
+            return Ok(None);
+        }
+        <SignedIn as FromRequestParts<App>>::from_request_parts(parts, app)
+            .await
+            .map(Some)
     }
 }
 

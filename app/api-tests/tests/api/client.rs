@@ -68,6 +68,14 @@ impl Client {
         send(self.request(Method::POST, path).bearer_auth(token).json(body)).await
     }
 
+    pub async fn patch_as(&self, token: &str, path: &str, body: &Value) -> Answer {
+        send(self.request(Method::PATCH, path).bearer_auth(token).json(body)).await
+    }
+
+    pub async fn delete_as(&self, token: &str, path: &str) -> Answer {
+        send(self.request(Method::DELETE, path).bearer_auth(token)).await
+    }
+
     pub async fn sign_in(&self, name: &str, password: &str) -> Answer {
         self.post("/api/sessions", &json!({ "name": name, "password": password }))
             .await
@@ -88,6 +96,16 @@ impl Client {
 }
 
 impl Member {
+    /// Its address.
+    pub async fn post(&self, client: &Client, text: &str) -> String {
+        let answer = client
+            .post_as(&self.token, "/api/posts", &json!({ "text": text }))
+            .await;
+        let location = answer.header("location").to_owned();
+        answer.expect(StatusCode::CREATED);
+        location
+    }
+
     pub fn nickname(&self) -> &str {
         text(&self.sign_up, "nickname")
     }
@@ -109,6 +127,11 @@ impl Answer {
     pub fn expect(self, status: StatusCode) -> Value {
         assert_eq!(self.status, status.as_u16(), "{}", self.text);
         self.json()
+    }
+
+    #[track_caller]
+    pub fn expect_no_content(self) {
+        assert_eq!((self.status, self.text.as_str()), (204, ""));
     }
 
     /// A problem in the one envelope that every error has, with this code, naming exactly these fields.

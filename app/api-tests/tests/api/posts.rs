@@ -1,5 +1,5 @@
-use crate::client::{Client, text, unique};
-use reqwest::StatusCode;
+use crate::client::{Answer, Client, send, text, unique};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -87,6 +87,96 @@ async fn a_post_that_is_not_there_is_said_to_be_missing() {
             .get(&format!("/api/posts/{id}"))
             .await
             .expect_problem(StatusCode::NOT_FOUND, "NOT_FOUND_POST", &[]);
+    }
+}
+
+#[tokio::test]
+async fn an_update_changes_the_text_and_moves_the_updated_time() {
+    let client = Client::new();
+    let author = client.new_member().await;
+    let path = author.post(&client, "first words").await;
+    let before = client.get(&path).await.expect(StatusCode::OK);
+    assert_eq!(before["updated_at"], before["created_at"]);
+
+    // The same words again are an update too.
+    for words in ["고친 글 🍣", "고친 글 🍣"] {
+        let last = client.get(&path).await.expect(StatusCode::OK);
+        let updated = client.patch_as(&author.token, &path, &json!({ "text": words })).await;
+        let updated = updated.expect(StatusCode::OK);
+        assert_eq!(client.get(&path).await.expect(StatusCode::OK), updated);
+        assert_eq!((&updated["text"], &updated["id"]), (&json!(words), &before["id"]));
+        assert_eq!(updated["created_at"], before["created_at"]);
+        assert!(
+            text(&updated, "updated_at") > text(&last, "updated_at"),
+            "{updated} after {last}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_update_that_breaks_a_rule_changes_nothing() {
+    let client = Client::new();
+    let author = client.new_member().await;
+    let path = author.post(&client, "first words").await;
+    let before = client.get(&path).await.expect(StatusCode::OK);
+    for (body, field) in [
+        (json!({ "text": "" }), "text"),
+        (json!({ "text": "가".repeat(2_201) }), "text"),
+        (json!({ "text": "nul\0byte" }), "text"),
+        (json!({ "text": ["words"] }), "text"),
+        (json!({ "text": "words", "author": { "id": 1 } }), "author"),
+        (json!({ "text": "words", "id": 1 }), "id"),
+    ] {
+        let answer = client.patch_as(&author.token, &path, &body).await;
+        answer.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_FIELDS", &[field]);
+    }
+    assert_eq!(client.get(&path).await.expect(StatusCode::OK), before);
+}
+
+#[tokio::test]
+async fn a_deleted_post_is_gone_from_its_address_and_from_the_list() {
+    let client = Client::new();
+    let author = client.new_member().await;
+    let path = author.post(&client, "soon gone").await;
+    let post = client.get(&path).await.expect(StatusCode::OK);
+    client.delete_as(&author.token, &path).await.expect_no_content();
+
+    let not_found = |answer: Answer| answer.expect_problem(StatusCode::NOT_FOUND, "NOT_FOUND_POST", &[]);
+    not_found(client.get(&path).await);
+    not_found(client.delete_as(&author.token, &path).await);
+    not_found(client.patch_as(&author.token, &path, &json!({ "text": "back" })).await);
+    let newest = client.get("/api/posts?limit=50").await.expect(StatusCode::OK);
+    assert!(!posts(&newest).contains(&post), "a deleted post is in {newest}");
+}
+
+#[tokio::test]
+async fn nobody_but_its_author_changes_or_deletes_a_post() {
+    let client = Client::new();
+    let (author, other) = (client.new_member().await, client.new_member().await);
+    let path = author.post(&client, "mine").await;
+    let before = client.get(&path).await.expect(StatusCode::OK);
+    let body = json!({ "text": "yours" });
+
+    let forbidden = |answer: Answer| answer.expect_problem(StatusCode::FORBIDDEN, "NOT_YOUR_POST", &[]);
+    forbidden(client.patch_as(&other.token, &path, &body).await);
+    forbidden(client.delete_as(&other.token, &path).await);
+    for method in [Method::PATCH, Method::DELETE] {
+        let answer = send(client.request(method, &path).json(&body)).await;
+        answer.expect_problem(StatusCode::UNAUTHORIZED, "SIGN_IN_NEEDED", &[]);
+    }
+    assert_eq!(client.get(&path).await.expect(StatusCode::OK), before);
+}
+
+#[tokio::test]
+async fn a_list_is_for_everyone_but_not_for_a_wrong_token() {
+    let client = Client::new();
+    let member = client.new_member().await;
+    let path = member.post(&client, "for everyone").await;
+    for path in ["/api/posts", path.as_str()] {
+        client.get(path).await.expect(StatusCode::OK);
+        client.get_as(&member.token, path).await.expect(StatusCode::OK);
+        let forged = client.get_as("nonsense", path).await;
+        forged.expect_problem(StatusCode::UNAUTHORIZED, "INVALID_TOKEN", &[]);
     }
 }
 

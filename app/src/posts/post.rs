@@ -1,0 +1,77 @@
+//! A post as it is shown, and the queries that read one and many.
+
+use super::PostId;
+use crate::author::Author;
+use crate::members::MemberId;
+use crate::page::Page;
+use serde::Serialize;
+use sqlx::{FromRow, MySqlPool};
+
+#[derive(Debug, Serialize)]
+pub struct Post {
+    pub id: PostId,
+    text: String,
+    author: Author,
+    created_at: String,
+    /// That of its making until it is first updated.
+    updated_at: String,
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: PostId,
+    text: String,
+    author_id: MemberId,
+    author_nickname: String,
+    created_at: String,
+    updated_at: String,
+}
+
+impl From<Row> for Post {
+    fn from(row: Row) -> Post {
+        Post {
+            id: row.id,
+            text: row.text,
+            author: Author {
+                id: row.author_id,
+                nickname: row.author_nickname,
+            },
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// The posts whose ids `$ids` selects, newest first, with everything that is shown of them: which posts is decided by
+/// one index first, so that nothing is joined or counted for a post that is not on the page.
+macro_rules! select_posts {
+    ($ids:literal) => {
+        concat!(
+            "SELECT posts.id, posts.text, members.id AS author_id, members.nickname AS author_nickname, ",
+            "DATE_FORMAT(posts.created_at, '%Y-%m-%dT%H:%i:%s.%f+09:00') AS created_at, ",
+            "DATE_FORMAT(COALESCE(posts.updated_at, posts.created_at), '%Y-%m-%dT%H:%i:%s.%f+09:00') AS updated_at ",
+            "FROM (",
+            $ids,
+            ") AS page JOIN posts ON posts.id = page.id JOIN members ON members.id = posts.member_id ",
+            "ORDER BY posts.id DESC"
+        )
+    };
+}
+
+pub async fn find(pool: &MySqlPool, id: PostId, _viewer: Option<MemberId>) -> sqlx::Result<Option<Post>> {
+    let row: Option<Row> = sqlx::query_as(select_posts!("SELECT id FROM posts WHERE id = ?"))
+        .bind(id)
+        .fetch_optional(pool)
+        .await?;
+    Ok(row.map(Post::from))
+}
+
+pub async fn newest(pool: &MySqlPool, page: &Page, _viewer: Option<MemberId>) -> sqlx::Result<Vec<Post>> {
+    let query = select_posts!("SELECT id FROM posts WHERE id < ? ORDER BY id DESC LIMIT ?");
+    let rows: Vec<Row> = sqlx::query_as(query)
+        .bind(page.before())
+        .bind(page.rows_to_fetch())
+        .fetch_all(pool)
+        .await?;
+    Ok(rows.into_iter().map(Post::from).collect())
+}
