@@ -6,6 +6,7 @@ mod body;
 mod config;
 mod database;
 mod healthcheck;
+mod likes;
 mod members;
 mod metrics;
 mod migrations;

@@ -15,6 +15,9 @@ pub struct Post {
     created_at: String,
     /// That of its making until it is first updated.
     updated_at: String,
+    like_count: i64,
+    /// Whether the member who asks likes it.
+    liked: bool,
 }
 
 #[derive(FromRow)]
@@ -25,6 +28,8 @@ struct Row {
     author_nickname: String,
     created_at: String,
     updated_at: String,
+    like_count: i64,
+    liked: bool,
 }
 
 impl From<Row> for Post {
@@ -38,18 +43,23 @@ impl From<Row> for Post {
             },
             created_at: row.created_at,
             updated_at: row.updated_at,
+            like_count: row.like_count,
+            liked: row.liked,
         }
     }
 }
 
 /// The posts whose ids `$ids` selects, newest first, with everything that is shown of them: which posts is decided by
-/// one index first, so that nothing is joined or counted for a post that is not on the page.
+/// one index first, so that nothing is joined or counted for a post that is not on the page. The first value to bind is
+/// the member who asks, if any.
 macro_rules! select_posts {
     ($ids:literal) => {
         concat!(
             "SELECT posts.id, posts.text, members.id AS author_id, members.nickname AS author_nickname, ",
             "DATE_FORMAT(posts.created_at, '%Y-%m-%dT%H:%i:%s.%f+09:00') AS created_at, ",
-            "DATE_FORMAT(COALESCE(posts.updated_at, posts.created_at), '%Y-%m-%dT%H:%i:%s.%f+09:00') AS updated_at ",
+            "DATE_FORMAT(COALESCE(posts.updated_at, posts.created_at), '%Y-%m-%dT%H:%i:%s.%f+09:00') AS updated_at, ",
+            "(SELECT COUNT(*) FROM likes WHERE likes.post_id = posts.id) AS like_count, ",
+            "EXISTS (SELECT 1 FROM likes WHERE likes.member_id = ? AND likes.post_id = posts.id) AS liked ",
             "FROM (",
             $ids,
             ") AS page JOIN posts ON posts.id = page.id JOIN members ON members.id = posts.member_id ",
@@ -58,17 +68,19 @@ macro_rules! select_posts {
     };
 }
 
-pub async fn find(pool: &MySqlPool, id: PostId, _viewer: Option<MemberId>) -> sqlx::Result<Option<Post>> {
+pub async fn find(pool: &MySqlPool, id: PostId, viewer: Option<MemberId>) -> sqlx::Result<Option<Post>> {
     let row: Option<Row> = sqlx::query_as(select_posts!("SELECT id FROM posts WHERE id = ?"))
+        .bind(viewer)
         .bind(id)
         .fetch_optional(pool)
         .await?;
     Ok(row.map(Post::from))
 }
 
-pub async fn newest(pool: &MySqlPool, page: &Page, _viewer: Option<MemberId>) -> sqlx::Result<Vec<Post>> {
+pub async fn newest(pool: &MySqlPool, page: &Page, viewer: Option<MemberId>) -> sqlx::Result<Vec<Post>> {
     let query = select_posts!("SELECT id FROM posts WHERE id < ? ORDER BY id DESC LIMIT ?");
     let rows: Vec<Row> = sqlx::query_as(query)
+        .bind(viewer)
         .bind(page.before())
         .bind(page.rows_to_fetch())
         .fetch_all(pool)

@@ -9,7 +9,7 @@ async fn other_routes_are_missing_in_the_same_envelope() {
         "/",
         "/api",
         "/api/nothing",
-        "/api/posts/1/likes",
+        "/api/posts/1/nothing",
         "/etc/passwd",
         "/api/../../etc/passwd",
         "/%00",
