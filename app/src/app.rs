@@ -6,7 +6,7 @@ use crate::metrics::Metrics;
 use crate::password::Passwords;
 use crate::problem::{Code, Problem};
 use crate::token::Tokens;
-use crate::{likes, members, operations, posts, request, sessions};
+use crate::{comments, likes, members, operations, posts, request, sessions};
 use axum::{Router, middleware};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,6 +50,7 @@ impl App {
             .merge(sessions::routes())
             .merge(posts::routes())
             .merge(likes::routes())
+            .merge(comments::routes())
             .fallback(async || Problem::new(Code::NotFoundRoute))
             .layer(middleware::from_fn_with_state(self.clone(), request::observe))
             .with_state(self.clone())

@@ -3,6 +3,7 @@
 mod app;
 mod author;
 mod body;
+mod comments;
 mod config;
 mod database;
 mod healthcheck;

@@ -3,6 +3,8 @@
 
 #[path = "api/client.rs"]
 mod client;
+#[path = "api/comments.rs"]
+mod comments;
 #[path = "api/likes.rs"]
 mod likes;
 #[path = "api/members.rs"]

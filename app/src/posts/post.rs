@@ -18,6 +18,8 @@ pub struct Post {
     like_count: i64,
     /// Whether the member who asks likes it.
     liked: bool,
+    /// Of every depth, without tombstones.
+    comment_count: i64,
 }
 
 #[derive(FromRow)]
@@ -30,6 +32,7 @@ struct Row {
     updated_at: String,
     like_count: i64,
     liked: bool,
+    comment_count: i64,
 }
 
 impl From<Row> for Post {
@@ -45,6 +48,7 @@ impl From<Row> for Post {
             updated_at: row.updated_at,
             like_count: row.like_count,
             liked: row.liked,
+            comment_count: row.comment_count,
         }
     }
 }
@@ -59,7 +63,9 @@ macro_rules! select_posts {
             "DATE_FORMAT(posts.created_at, '%Y-%m-%dT%H:%i:%s.%f+09:00') AS created_at, ",
             "DATE_FORMAT(COALESCE(posts.updated_at, posts.created_at), '%Y-%m-%dT%H:%i:%s.%f+09:00') AS updated_at, ",
             "(SELECT COUNT(*) FROM likes WHERE likes.post_id = posts.id) AS like_count, ",
-            "EXISTS (SELECT 1 FROM likes WHERE likes.member_id = ? AND likes.post_id = posts.id) AS liked ",
+            "EXISTS (SELECT 1 FROM likes WHERE likes.member_id = ? AND likes.post_id = posts.id) AS liked, ",
+            "(SELECT COUNT(*) FROM comments ",
+            "WHERE comments.post_id = posts.id AND comments.member_id IS NOT NULL) AS comment_count ",
             "FROM (",
             $ids,
             ") AS page JOIN posts ON posts.id = page.id JOIN members ON members.id = posts.member_id ",
