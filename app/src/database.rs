@@ -96,7 +96,6 @@ pub fn session(options: MySqlConnectOptions) -> MySqlConnectOptions {
         .timezone(Some("+09:00".to_owned()))
         .charset("utf8mb4")
         .collation("utf8mb4_unicode_ci")
-        .disable_statement_logging()
 }
 
 /// The unique key that refused a row. MySQL names it only in the message, at its end, and prefixes its table;

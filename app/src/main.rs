@@ -18,6 +18,7 @@ mod password;
 mod posts;
 mod problem;
 mod prose;
+mod queries;
 mod request;
 mod server;
 mod sessions;

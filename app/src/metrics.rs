@@ -8,6 +8,9 @@ use std::time::Duration;
 /// Upper bounds of the latency buckets in seconds; one more bucket takes the rest.
 const BUCKETS_SECS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
+/// Requests that take more queries than this are counted as one kind.
+const MOST_QUERIES: u64 = 32;
+
 /// One series for each route as declared (never the path as asked), so that their number is bounded.
 #[derive(Debug, Default)]
 pub struct Metrics(Mutex<Series>);
@@ -16,6 +19,7 @@ pub struct Metrics(Mutex<Series>);
 struct Series {
     requests: BTreeMap<(String, String, u16), u64>,
     latency: BTreeMap<String, Histogram>,
+    queries: BTreeMap<(String, u64), u64>,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +51,13 @@ impl Metrics {
             .entry(route.to_owned())
             .or_default()
             .record(took.as_secs_f64());
+    }
+
+    /// How many queries a request to `route` took.
+    pub fn record_queries(&self, route: &str, queries: u64) {
+        let mut series = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kind = (route.to_owned(), queries.min(MOST_QUERIES));
+        *series.queries.entry(kind).or_default() += 1;
     }
 
     pub fn render(&self, gauges: Gauges) -> String {
@@ -104,6 +115,14 @@ impl Series {
             writeln!(text, "{name}_sum{{route=\"{route}\"}} {}", histogram.sum_secs)?;
             writeln!(text, "{name}_count{{route=\"{route}\"}} {}", histogram.count)?;
         }
+        let name = "http_requests_by_queries_total";
+        writeln!(
+            text,
+            "# HELP {name} Requests answered, by how many database queries each took.\n# TYPE {name} counter"
+        )?;
+        for ((route, queries), count) in &self.queries {
+            writeln!(text, "{name}{{route=\"{route}\",queries=\"{queries}\"}} {count}")?;
+        }
         Ok(())
     }
 }
@@ -143,6 +162,9 @@ mod tests {
         let metrics = Metrics::default();
         metrics.record("GET", "/api/posts", 200, Duration::from_millis(3));
         metrics.record("GET", "/api/posts", 200, Duration::from_secs(60));
+        metrics.record_queries("/api/posts", 2);
+        metrics.record_queries("/api/posts", 2);
+        metrics.record_queries("/api/posts", u64::MAX);
         let text = metrics.render(Gauges {
             pool_max: 10,
             pool_open: 3,
@@ -156,6 +178,8 @@ mod tests {
             "http_request_duration_seconds_bucket{route=\"/api/posts\",le=\"5\"} 1",
             "http_request_duration_seconds_bucket{route=\"/api/posts\",le=\"+Inf\"} 2",
             "http_request_duration_seconds_count{route=\"/api/posts\"} 2",
+            "http_requests_by_queries_total{route=\"/api/posts\",queries=\"2\"} 2",
+            "http_requests_by_queries_total{route=\"/api/posts\",queries=\"32\"} 1",
             "db_pool_connections{state=\"used\"} 2",
             "db_pool_connections_max 10",
         ] {

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 const LIMIT_DEFAULT: u32 = 20;
-const LIMIT_MAX: u32 = 50;
+const LIMIT_MAX: u32 = 100;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -118,7 +118,7 @@ mod tests {
                 limit: 50
             })
         );
-        for bad in ["0", "51", "-1", "1.5", "", "99999999999999999999"] {
+        for bad in ["0", "101", "-1", "1.5", "", "99999999999999999999"] {
             assert_eq!(page(None, Some(bad)), None, "{bad:?}");
         }
     }

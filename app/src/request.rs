@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::problem::{Code, Problem};
+use crate::queries;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
@@ -28,7 +29,7 @@ pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Re
         .to_owned();
     let span = tracing::info_span!("request", request_id = %id, %method, %route);
 
-    let response = answer(request, next).instrument(span.clone()).await;
+    let (response, queries) = queries::counted(answer(request, next)).instrument(span.clone()).await;
     let mut response = finish(response, &id);
     if app.is_draining() {
         response
@@ -38,12 +39,13 @@ pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Re
 
     let (status, took) = (response.status().as_u16(), started.elapsed());
     app.metrics.record(known(&method), &route, status, took);
+    app.metrics.record_queries(&route, queries);
     let took_ms = took.as_secs_f64() * 1000.0;
     // Probes come every second; at `info` they would bury the rest.
     if matches!(route.as_str(), "/healthz" | "/readyz" | "/metrics") {
-        span.in_scope(|| tracing::debug!(status, took_ms, "answered"));
+        span.in_scope(|| tracing::debug!(status, took_ms, queries, "answered"));
     } else {
-        span.in_scope(|| tracing::info!(status, took_ms, "answered"));
+        span.in_scope(|| tracing::info!(status, took_ms, queries, "answered"));
     }
     response
 }

@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::config::Config;
+use crate::queries;
 use anyhow::Context;
 use axum::Router;
 use futures_util::FutureExt;
@@ -14,6 +15,9 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 const MOST_CONNECTIONS: usize = 4_096;
 /// Also how long a connection may idle between requests. Longer than proxies keep theirs (90 s is common), so that it
@@ -35,12 +39,12 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {} (set LISTEN to another address)", config.listen))?;
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_span_list(false)
-        .with_env_filter(config.log)
-        .init();
+        .with_filter(config.log);
+    tracing_subscriber::registry().with(log).with(queries::counter()).init();
     tracing::info!(listen = %config.listen, release = config.release.id, commit = config.release.commit, "started");
 
     let door = Door {

@@ -15,5 +15,7 @@ mod operations;
 mod posts;
 #[path = "api/problems.rs"]
 mod problems;
+#[path = "api/queries.rs"]
+mod queries;
 #[path = "api/sessions.rs"]
 mod sessions;

@@ -246,7 +246,7 @@ async fn a_query_that_is_not_understood_is_refused_by_field() {
     let client = Client::new();
     for (query, field) in [
         ("limit=0", "limit"),
-        ("limit=51", "limit"),
+        ("limit=101", "limit"),
         ("limit=ten", "limit"),
         ("limit=", "limit"),
         ("before=1", "before"),
