@@ -15,11 +15,14 @@ export const signUp = (member) => call("POST", "/api/members", { body: member })
 export const openSession = (name, password) => call("POST", "/api/sessions", { body: { name, password } });
 export const me = (token) => call("GET", "/api/me", { token });
 export const createPost = (token, text) => call("POST", "/api/posts", { token, body: { text } });
+export const like = (token, post) => call("PUT", `/api/posts/${post}/like`, { token });
+export const unlike = (token, post) => call("DELETE", `/api/posts/${post}/like`, { token });
 export const version = () => call("GET", "/api/version", {});
 
-export function posts(before) {
+/** With a token, each post tells whether its member likes it. */
+export function posts(token, before) {
   const query = new URLSearchParams(before ? { before } : {});
-  return call("GET", `/api/posts?${query}`, {});
+  return call("GET", `/api/posts?${query}`, { token });
 }
 
 async function call(method, path, { token, body }) {

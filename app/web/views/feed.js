@@ -46,7 +46,7 @@ function loadPages(list, end) {
     more.disabled = true;
     list.setAttribute("aria-busy", "true");
     try {
-      const page = await posts(before);
+      const page = await posts(session()?.token, before);
       list.append(...page.posts.map(postCard));
       before = page.next;
       more.textContent = "Show more";

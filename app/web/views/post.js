@@ -1,4 +1,6 @@
-import { element } from "../dom.js";
+import { like, unlike } from "../api.js";
+import { button, element, toast } from "../dom.js";
+import { session } from "../session.js";
 
 const HUES = 12;
 
@@ -12,7 +14,50 @@ export function postCard(post) {
   return element("article", { className: "card post" },
     element("header", {}, avatar, author, time),
     element("p", { className: "text", textContent: post.text }),
+    element("footer", { className: "marks" }, likeButton(post), comments(post)),
   );
+}
+
+/** Shows at once what was asked for, and takes it back if the API refuses. */
+function likeButton({ id, liked, like_count: count }) {
+  const made = button("", "like", press);
+
+  function show() {
+    made.textContent = `${liked ? "♥" : "♡"} ${count}`;
+    made.setAttribute("aria-pressed", String(liked));
+    made.setAttribute("aria-label", count === 1 ? "1 like" : `${count} likes`);
+  }
+
+  function turn() {
+    liked = !liked;
+    count += liked ? 1 : -1;
+    show();
+  }
+
+  async function press() {
+    const member = session();
+    if (!member) {
+      toast("Sign in to like this.");
+      return;
+    }
+    turn();
+    made.disabled = true;
+    try {
+      await (liked ? like : unlike)(member.token, id);
+    } catch (problem) {
+      turn();
+      toast(problem.message);
+    } finally {
+      made.disabled = false;
+    }
+  }
+
+  show();
+  return made;
+}
+
+function comments({ comment_count: count }) {
+  return element("span", { textContent: count === 1 ? "1 comment" : `${count} comments` });
 }
 
 function ago(moment) {
