@@ -2,11 +2,13 @@
 
 use crate::config::{Config, Release};
 use crate::database::Database;
+use crate::media::Storage;
 use crate::metrics::Metrics;
 use crate::password::Passwords;
 use crate::problem::{Code, Problem};
+use crate::s3::Bucket;
 use crate::token::Tokens;
-use crate::{comments, likes, members, operations, posts, request, sessions};
+use crate::{comments, likes, media, members, operations, posts, request, sessions};
 use axum::{Router, middleware};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +19,7 @@ pub struct App(Arc<Parts>);
 pub struct Parts {
     pub database: Database,
     pub passwords: Passwords,
+    pub storage: Storage,
     pub tokens: Tokens,
     pub metrics: Metrics,
     pub release: Release,
@@ -36,6 +39,7 @@ impl App {
         App(Arc::new(Parts {
             database: Database::new(&config.database),
             passwords: Passwords::new(),
+            storage: Storage::new(config.bucket.as_ref().map(Bucket::new)),
             tokens: Tokens::new(&config.jwt_key),
             metrics: Metrics::default(),
             release: config.release.clone(),
@@ -51,6 +55,7 @@ impl App {
             .merge(posts::routes())
             .merge(likes::routes())
             .merge(comments::routes())
+            .merge(media::routes())
             .fallback(async || Problem::new(Code::NotFoundRoute))
             .layer(middleware::from_fn_with_state(self.clone(), request::observe))
             .with_state(self.clone())

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, header};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 
-pub const BODY_MAX_BYTES: usize = 64 * 1024;
+const BODY_MAX_BYTES: usize = 64 * 1024;
 /// How much of an oversized body is read and thrown away, so that its sender gets to read the answer instead of a reset.
 const DISCARD_MAX_BYTES: usize = 1024 * 1024;
 
@@ -21,7 +21,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Json<T>, Problem> {
         let is_json = is_json(request.headers());
-        let bytes = read(request.into_body()).await?;
+        let bytes = read(request.into_body(), BODY_MAX_BYTES, Code::InvalidJson).await?;
         if !is_json {
             return Err(Problem::new(Code::NotJson));
         }
@@ -64,20 +64,21 @@ fn is_json(headers: &HeaderMap) -> bool {
         .eq_ignore_ascii_case("application/json")
 }
 
-async fn read(body: Body) -> Result<Vec<u8>, Problem> {
+/// At most `most_bytes`; `cut_short` tells that the body ended before its end.
+pub async fn read(body: Body, most_bytes: usize, cut_short: Code) -> Result<Vec<u8>, Problem> {
     let mut stream = body.into_data_stream();
     let (mut bytes, mut seen) = (Vec::new(), 0);
     while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|_| Problem::new(Code::InvalidJson).with_detail("the body ended too early"))?;
+        let chunk = chunk.map_err(|_| Problem::new(cut_short).with_detail("the body ended too early"))?;
         seen += chunk.len();
-        if seen <= BODY_MAX_BYTES {
+        if seen <= most_bytes {
             bytes.extend_from_slice(&chunk);
-        } else if seen > DISCARD_MAX_BYTES {
+        } else if seen > most_bytes + DISCARD_MAX_BYTES {
             break;
         }
     }
-    if seen > BODY_MAX_BYTES {
-        return Err(Problem::new(Code::BodyTooLarge).with_detail(format!("at most {BODY_MAX_BYTES} bytes")));
+    if seen > most_bytes {
+        return Err(Problem::new(Code::BodyTooLarge).with_detail(format!("at most {most_bytes} bytes")));
     }
     Ok(bytes)
 }

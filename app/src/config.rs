@@ -1,5 +1,8 @@
 //! Everything read from the environment, checked once at start; all that is wrong is reported together.
 
+mod bucket;
+
+pub use bucket::BucketConfig;
 use sqlx::mysql::MySqlConnectOptions;
 use std::fmt;
 use std::net::SocketAddr;
@@ -22,6 +25,8 @@ pub fn environment(name: &str) -> Option<String> {
 pub struct Config {
     pub listen: SocketAddr,
     pub database: DatabaseConfig,
+    /// Without one, there are no photos.
+    pub bucket: Option<BucketConfig>,
     pub jwt_key: String,
     pub release: Release,
     pub log: EnvFilter,
@@ -44,12 +49,14 @@ impl Config {
         let mut problems = Problems::default();
         let listen = problems.note(listen(read("LISTEN").as_deref()));
         let database = database(read, &mut problems);
+        let bucket = bucket::bucket(read, &mut problems);
         let jwt_key = problems.note(jwt_key(read("JWT_KEY")));
         let log = problems.note(log_filter(read("RUST_LOG")));
         match (listen, database, jwt_key, log) {
             (Some(listen), Some(database), Some(jwt_key), Some(log)) if problems.0.is_empty() => Ok(Config {
                 listen,
                 database,
+                bucket,
                 jwt_key,
                 release: Release {
                     id: read("RELEASE_ID"),

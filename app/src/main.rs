@@ -8,6 +8,7 @@ mod config;
 mod database;
 mod healthcheck;
 mod likes;
+mod media;
 mod members;
 mod metrics;
 mod migrations;
@@ -20,6 +21,7 @@ mod problem;
 mod prose;
 mod queries;
 mod request;
+mod s3;
 mod server;
 mod sessions;
 mod token;
@@ -40,6 +42,8 @@ environment:
   DATABASE_URL  mysql://USER:PASSWORD@HOST[:PORT]/DATABASE, instead of those three
   JWT_KEY       at least 32 bytes, the same on every host
   DB_POOL_MAX   most connections to the database (default 10)
+  S3_ENDPOINT   http(s)://HOST[:PORT] of a store for photos, with S3_BUCKET, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
+                and, where they differ, S3_REGION (default us-east-1) and S3_PUBLIC_ENDPOINT, as clients reach it
   RUST_LOG      what to log (default info)";
 
 const BAD_INPUT: u8 = 2;

@@ -7,6 +7,8 @@ mod client;
 mod comments;
 #[path = "api/likes.rs"]
 mod likes;
+#[path = "api/media.rs"]
+mod media;
 #[path = "api/members.rs"]
 mod members;
 #[path = "api/operations.rs"]

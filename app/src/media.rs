@@ -1,0 +1,270 @@
+//! Media: photos that members bring, either through here or by putting them into the bucket themselves.
+//!
+//! Whatever way they come, they are looked at and stripped before anyone is shown them: under `incoming/` in the bucket
+//! is what came, under `media/` what may be shown.
+
+mod file;
+mod photo;
+mod store;
+
+use crate::app::App;
+use crate::body::{Json, id_in_path};
+use crate::database::violated_foreign_key;
+use crate::members::MemberId;
+use crate::problem::{Code, Fields, Problem};
+use crate::s3::Bucket;
+use crate::token::SignedIn;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse};
+use axum::routing::{get, post};
+use photo::{Format, Photo};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::time::Duration;
+use store::{Media, NewMedia};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Each upload holds its file in memory, twice for a moment.
+const UPLOADS_AT_ONCE: usize = 8;
+const TURN_TIMEOUT: Duration = Duration::from_secs(2);
+const PRESIGNED_LIFETIME: Duration = Duration::from_secs(10 * 60);
+const KEY_CHARS: usize = 32;
+
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/media", post(upload))
+        .route("/api/media/uploads", post(announce))
+        .route("/api/media/{id}", get(show))
+        .route("/api/media/{id}/complete", post(complete))
+        // The site sees only what is under /api.
+        .route("/api/files/{key}", get(serve))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(transparent)]
+#[sqlx(transparent)]
+pub struct MediaId(pub u64);
+
+/// The `{id}` of a path; what is no number names nothing.
+impl<S: Send + Sync> FromRequestParts<S> for MediaId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<MediaId, Problem> {
+        let id = id_in_path(parts, state).await;
+        id.map(MediaId).ok_or_else(|| Problem::new(Code::NotFoundMedia))
+    }
+}
+
+/// Where media are kept, and how many may come in at once. Without a bucket, posts go on without photos.
+pub struct Storage {
+    bucket: Option<Bucket>,
+    turns: Semaphore,
+}
+
+impl Storage {
+    pub fn new(bucket: Option<Bucket>) -> Storage {
+        Storage {
+            bucket,
+            turns: Semaphore::new(UPLOADS_AT_ONCE),
+        }
+    }
+
+    fn bucket(&self) -> Result<&Bucket, Problem> {
+        self.bucket.as_ref().ok_or_else(|| Problem::new(Code::NoBucket))
+    }
+
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        match tokio::time::timeout(TURN_TIMEOUT, self.turns.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(Problem::new(Code::Busy)),
+        }
+    }
+}
+
+/// Of a file that its owner is about to put into the bucket.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnnounceBody {
+    content_type: String,
+    bytes: usize,
+}
+
+impl AnnounceBody {
+    fn parse(&self) -> Result<(Format, usize), Problem> {
+        let mut fields = Fields::default();
+        let format = Format::of_content_type(&self.content_type).ok_or_else(|| {
+            let known = Format::ALL.map(Format::content_type).join(", ");
+            format!("must be one of {known}")
+        });
+        let bytes = match self.bytes {
+            1..=photo::MAX_BYTES => Ok(self.bytes),
+            _ => Err(format!("must be a number from 1 to {}", photo::MAX_BYTES)),
+        };
+        let format = fields.check("content_type", format);
+        let bytes = fields.check("bytes", bytes);
+        format.zip(bytes).ok_or_else(|| fields.into_problem())
+    }
+}
+
+async fn upload(
+    State(app): State<App>,
+    SignedIn(owner): SignedIn,
+    request: Request,
+) -> Result<impl IntoResponse, Problem> {
+    let bucket = app.storage.bucket()?;
+    let _turn = app.storage.turn().await?;
+    let bytes = file::read(request, photo::MAX_BYTES).await?;
+    let photo = looked_at(bytes).await?;
+    let key = new_key();
+    let new = NewMedia::ready(owner, &key, &photo);
+    bucket
+        .put(&kept(&key), photo.format.content_type(), photo.bytes)
+        .await?;
+    created(&app, &new).await
+}
+
+async fn announce(
+    State(app): State<App>,
+    SignedIn(owner): SignedIn,
+    Json(body): Json<AnnounceBody>,
+) -> Result<impl IntoResponse, Problem> {
+    let bucket = app.storage.bucket()?;
+    let (format, bytes) = body.parse()?;
+    let key = new_key();
+    let url = bucket.presigned_put(&incoming(&key), format.content_type(), bytes, PRESIGNED_LIFETIME);
+    let (status, location, media) = created(&app, &NewMedia::awaited(owner, &key, format, bytes)).await?;
+    let answer: Value = json!({
+        "media": media.0,
+        "upload": {
+            "method": "PUT",
+            "url": url,
+            "headers": { "content-type": format.content_type(), "content-length": bytes.to_string() },
+            "expires_in": PRESIGNED_LIFETIME.as_secs(),
+        },
+    });
+    Ok((status, location, axum::Json(answer)))
+}
+
+/// Takes in what its owner has put into the bucket; once taken in, it stays as it is.
+async fn complete(
+    State(app): State<App>,
+    SignedIn(owner): SignedIn,
+    id: MediaId,
+) -> Result<axum::Json<Media>, Problem> {
+    let bucket = app.storage.bucket()?;
+    let media = found(&app, id, owner).await?;
+    if media.is_ready() {
+        return Ok(axum::Json(media));
+    }
+    let _turn = app.storage.turn().await?;
+    let key = media.key();
+    let Some(answer) = bucket.get(&incoming(key), &HeaderMap::new()).await? else {
+        return Err(Problem::new(Code::NotUploaded));
+    };
+    let bytes = to_bytes(answer.into_body(), photo::MAX_BYTES).await.map_err(|_| {
+        Problem::new(Code::InvalidFields).with_field("file", "could not be read whole, or is too large")
+    })?;
+    let photo = looked_at(bytes.into()).await?;
+    let ready = NewMedia::ready(owner, key, &photo);
+    bucket.put(&kept(key), photo.format.content_type(), photo.bytes).await?;
+    store::make_ready(&app.database.pool, id, &ready).await?;
+    if bucket.delete(&incoming(key)).await.is_err() {
+        tracing::warn!(key, "what came in stays in the bucket");
+    }
+    found(&app, id, owner).await.map(axum::Json)
+}
+
+async fn show(State(app): State<App>, SignedIn(owner): SignedIn, id: MediaId) -> Result<axum::Json<Media>, Problem> {
+    found(&app, id, owner).await.map(axum::Json)
+}
+
+/// The bytes, whole or in ranges. Whoever knows the key may see them, as everything in posts is for everyone.
+async fn serve(State(app): State<App>, Path(key): Path<String>, headers: HeaderMap) -> Result<Response<Body>, Problem> {
+    const ASKED: [HeaderName; 3] = [header::RANGE, header::IF_RANGE, header::IF_NONE_MATCH];
+    const ANSWERED: [HeaderName; 7] = [
+        header::ACCEPT_RANGES,
+        header::CACHE_CONTROL,
+        header::CONTENT_LENGTH,
+        header::CONTENT_RANGE,
+        header::CONTENT_TYPE,
+        header::ETAG,
+        header::LAST_MODIFIED,
+    ];
+    let is_key = key.len() == KEY_CHARS && key.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
+    if !is_key {
+        return Err(Problem::new(Code::NotFoundMedia));
+    }
+    let bucket = app.storage.bucket()?;
+    let Some(answer) = bucket.get(&kept(&key), &only(&headers, &ASKED)).await? else {
+        return Err(Problem::new(Code::NotFoundMedia));
+    };
+    let (parts, body) = answer.into_parts();
+    let mut response = Response::new(body);
+    *response.status_mut() = parts.status;
+    *response.headers_mut() = only(&parts.headers, &ANSWERED);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("inline"));
+    // Even a browser that takes the file for a page runs nothing in it.
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; sandbox"),
+    );
+    Ok(response)
+}
+
+fn only(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
+    let found = names
+        .iter()
+        .filter_map(|name| Some((name.clone(), headers.get(name)?.clone())));
+    found.collect()
+}
+
+/// Off the async threads: ten megabytes take a moment.
+async fn looked_at(bytes: Vec<u8>) -> Result<Photo, Problem> {
+    tokio::task::spawn_blocking(move || Photo::parse(&bytes))
+        .await
+        .map_err(|panic| Problem::internal(&panic))?
+        .map_err(|why| Problem::new(Code::InvalidFields).with_field("file", why))
+}
+
+async fn found(app: &App, id: MediaId, owner: MemberId) -> Result<Media, Problem> {
+    store::find(&app.database.pool, id, owner)
+        .await?
+        .ok_or_else(|| Problem::new(Code::NotFoundMedia))
+}
+
+type Created = (StatusCode, AppendHeaders<[(HeaderName, String); 1]>, axum::Json<Media>);
+
+async fn created(app: &App, new: &NewMedia<'_>) -> Result<Created, Problem> {
+    let id = store::insert(&app.database.pool, new)
+        .await
+        .map_err(|error| match violated_foreign_key(&error) {
+            // The owner is gone though the token still lives.
+            Some(_) => Problem::new(Code::InvalidToken),
+            None => error.into(),
+        })?;
+    let media = found(app, id, new.owner).await?;
+    let location = AppendHeaders([(header::LOCATION, format!("/api/media/{}", id.0))]);
+    Ok((StatusCode::CREATED, location, axum::Json(media)))
+}
+
+fn new_key() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+fn incoming(key: &str) -> String {
+    format!("incoming/{key}")
+}
+
+fn kept(key: &str) -> String {
+    format!("media/{key}")
+}
+
+/// Where the bytes of this key are shown.
+pub fn url(key: &str) -> String {
+    format!("/api/files/{key}")
+}
