@@ -2,8 +2,10 @@
 
 use crate::config::{Config, Release};
 use crate::database::Database;
+use crate::jobs::Bell;
 use crate::media::Storage;
 use crate::metrics::Metrics;
+use crate::names::Email;
 use crate::password::Passwords;
 use crate::problem::{Code, Problem};
 use crate::s3::Bucket;
@@ -11,7 +13,7 @@ use crate::token::Tokens;
 use crate::{comments, likes, media, members, operations, posts, request, sessions};
 use axum::{Router, middleware};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::watch;
 
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
@@ -23,7 +25,10 @@ pub struct Parts {
     pub tokens: Tokens,
     pub metrics: Metrics,
     pub release: Release,
-    draining: AtomicBool,
+    pub mail_from: Email,
+    /// Rung after a job was enqueued.
+    pub bell: Bell,
+    draining: watch::Sender<bool>,
 }
 
 impl std::ops::Deref for App {
@@ -43,7 +48,9 @@ impl App {
             tokens: Tokens::new(&config.jwt_key),
             metrics: Metrics::default(),
             release: config.release.clone(),
-            draining: AtomicBool::new(false),
+            mail_from: config.mail.from.clone(),
+            bell: Bell::default(),
+            draining: watch::Sender::new(false),
         }))
     }
 
@@ -63,10 +70,16 @@ impl App {
 
     /// From now on `/readyz` says no.
     pub fn drain(&self) {
-        self.draining.store(true, Ordering::SeqCst);
+        self.draining.send_replace(true);
     }
 
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::SeqCst)
+        *self.draining.borrow()
+    }
+
+    /// Waits until this process is told to stop.
+    pub async fn draining(&self) {
+        // Fails only when the sender is gone, and the sender is here.
+        self.draining.subscribe().wait_for(|draining| *draining).await.ok();
     }
 }

@@ -2,6 +2,7 @@
 
 mod bucket;
 
+use crate::mail::MailConfig;
 pub use bucket::BucketConfig;
 use sqlx::mysql::MySqlConnectOptions;
 use std::fmt;
@@ -28,6 +29,7 @@ pub struct Config {
     /// Without one, there are no photos.
     pub bucket: Option<BucketConfig>,
     pub jwt_key: String,
+    pub mail: MailConfig,
     pub release: Release,
     pub log: EnvFilter,
 }
@@ -51,19 +53,23 @@ impl Config {
         let database = database(read, &mut problems);
         let bucket = bucket::bucket(read, &mut problems);
         let jwt_key = problems.note(jwt_key(read("JWT_KEY")));
+        let mail = problems.note(MailConfig::read(read));
         let log = problems.note(log_filter(read("RUST_LOG")));
-        match (listen, database, jwt_key, log) {
-            (Some(listen), Some(database), Some(jwt_key), Some(log)) if problems.0.is_empty() => Ok(Config {
-                listen,
-                database,
-                bucket,
-                jwt_key,
-                release: Release {
-                    id: read("RELEASE_ID"),
-                    commit: read("RELEASE_COMMIT"),
-                },
-                log,
-            }),
+        match (listen, database, jwt_key, mail, log) {
+            (Some(listen), Some(database), Some(jwt_key), Some(mail), Some(log)) if problems.0.is_empty() => {
+                Ok(Config {
+                    listen,
+                    database,
+                    bucket,
+                    jwt_key,
+                    mail,
+                    release: Release {
+                        id: read("RELEASE_ID"),
+                        commit: read("RELEASE_COMMIT"),
+                    },
+                    log,
+                })
+            }
             _ => Err(problems),
         }
     }

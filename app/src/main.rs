@@ -7,7 +7,9 @@ mod comments;
 mod config;
 mod database;
 mod healthcheck;
+mod jobs;
 mod likes;
+mod mail;
 mod media;
 mod members;
 mod metrics;
@@ -25,6 +27,7 @@ mod s3;
 mod server;
 mod sessions;
 mod token;
+mod welcome;
 
 use config::Config;
 use std::process::ExitCode;
@@ -44,6 +47,11 @@ environment:
   DB_POOL_MAX   most connections to the database (default 10)
   S3_ENDPOINT   http(s)://HOST[:PORT] of a store for photos, with S3_BUCKET, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
                 and, where they differ, S3_REGION (default us-east-1) and S3_PUBLIC_ENDPOINT, as clients reach it
+  MAIL_FROM     the address that mail comes from (default no-reply@instagram.example)
+  MAIL_DIR      a folder that takes the mail, the same for every process; or
+  MAIL_SMTP     HOST:PORT of the server that takes the mail; with neither it is kept in the database
+  MAIL_TLS      `starttls` (the default) or `off`
+  MAIL_USERNAME and MAIL_PASSWORD, where the server wants them
   RUST_LOG      what to log (default info)";
 
 const BAD_INPUT: u8 = 2;

@@ -6,6 +6,7 @@ use crate::database::violated_unique_key;
 use crate::names::{Email, Nickname, Password, Phone, RealName};
 use crate::problem::{Code, Fields, Problem};
 use crate::token::SignedIn;
+use crate::welcome;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -79,7 +80,8 @@ async fn sign_up(
 ) -> Result<(StatusCode, axum::Json<Member>), Problem> {
     let sign_up = body.parse()?;
     let hash = app.passwords.hash(sign_up.password.clone()).await?;
-    let id = insert(&app.database.pool, &sign_up, &hash).await.map_err(taken)?;
+    let id = insert(&app, &sign_up, &hash).await.map_err(taken)?;
+    app.bell.ring();
     match find(&app.database.pool, id).await? {
         Some(member) => Ok((StatusCode::CREATED, axum::Json(member))),
         None => Err(Problem::internal(&"a member is gone as soon as made")),
@@ -105,7 +107,8 @@ fn taken(error: sqlx::Error) -> Problem {
     Problem::new(code).with_field(field, "is taken")
 }
 
-async fn insert(pool: &MySqlPool, sign_up: &SignUp, password_hash: &str) -> sqlx::Result<MemberId> {
+async fn insert(app: &App, sign_up: &SignUp, password_hash: &str) -> sqlx::Result<MemberId> {
+    let mut transaction = app.database.pool.begin().await?;
     let inserted =
         sqlx::query("INSERT INTO members (email, real_name, nickname, phone, password_hash) VALUES (?, ?, ?, ?, ?)")
             .bind(sign_up.email.as_str())
@@ -113,8 +116,10 @@ async fn insert(pool: &MySqlPool, sign_up: &SignUp, password_hash: &str) -> sqlx
             .bind(sign_up.nickname.as_str())
             .bind(sign_up.phone.as_ref().map(Phone::as_str))
             .bind(password_hash)
-            .execute(pool)
+            .execute(&mut *transaction)
             .await?;
+    welcome::enqueue(&mut transaction, app, &sign_up.email, &sign_up.real_name).await?;
+    transaction.commit().await?;
     Ok(MemberId(inserted.last_insert_id()))
 }
 

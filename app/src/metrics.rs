@@ -20,6 +20,7 @@ struct Series {
     requests: BTreeMap<(String, String, u16), u64>,
     latency: BTreeMap<String, Histogram>,
     queries: BTreeMap<(String, u64), u64>,
+    jobs: BTreeMap<(&'static str, &'static str), u64>,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +59,11 @@ impl Metrics {
         let mut series = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let kind = (route.to_owned(), queries.min(MOST_QUERIES));
         *series.queries.entry(kind).or_default() += 1;
+    }
+
+    pub fn count_job(&self, kind: &'static str, outcome: &'static str) {
+        let mut series = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *series.jobs.entry((kind, outcome)).or_default() += 1;
     }
 
     pub fn render(&self, gauges: Gauges) -> String {
@@ -123,6 +129,13 @@ impl Series {
         for ((route, queries), count) in &self.queries {
             writeln!(text, "{name}{{route=\"{route}\",queries=\"{queries}\"}} {count}")?;
         }
+        writeln!(
+            text,
+            "# HELP jobs_total Attempts at background jobs.\n# TYPE jobs_total counter"
+        )?;
+        for ((kind, outcome), count) in &self.jobs {
+            writeln!(text, "jobs_total{{kind=\"{kind}\",outcome=\"{outcome}\"}} {count}")?;
+        }
         Ok(())
     }
 }
@@ -165,6 +178,7 @@ mod tests {
         metrics.record_queries("/api/posts", 2);
         metrics.record_queries("/api/posts", 2);
         metrics.record_queries("/api/posts", u64::MAX);
+        metrics.count_job("mail", "done");
         let text = metrics.render(Gauges {
             pool_max: 10,
             pool_open: 3,
@@ -180,6 +194,7 @@ mod tests {
             "http_request_duration_seconds_count{route=\"/api/posts\"} 2",
             "http_requests_by_queries_total{route=\"/api/posts\",queries=\"2\"} 2",
             "http_requests_by_queries_total{route=\"/api/posts\",queries=\"32\"} 1",
+            "jobs_total{kind=\"mail\",outcome=\"done\"} 1",
             "db_pool_connections{state=\"used\"} 2",
             "db_pool_connections_max 10",
         ] {

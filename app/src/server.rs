@@ -2,6 +2,8 @@
 
 use crate::app::App;
 use crate::config::Config;
+use crate::jobs::Workers;
+use crate::mail;
 use crate::queries;
 use anyhow::Context;
 use axum::Router;
@@ -47,6 +49,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     tracing_subscriber::registry().with(log).with(queries::counter()).init();
     tracing::info!(listen = %config.listen, release = config.release.id, commit = config.release.commit, "started");
 
+    let mut workers = Workers::default();
+    mail::deliver(&app, config.mail, &mut workers)?;
     let door = Door {
         listener,
         router: app.router(),
@@ -57,7 +61,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         () = door.keep_open() => {}
         noticed = notice(&app) => noticed?,
     }
-    finish(&app, door.close()).await;
+    finish(&app, door.close(), workers).await;
     Ok(())
 }
 
@@ -129,10 +133,10 @@ impl Door {
     }
 }
 
-async fn finish(app: &App, connections: GracefulShutdown) {
+async fn finish(app: &App, connections: GracefulShutdown, workers: Workers) {
     let finished = async {
         tokio::time::sleep(LINGER).await;
-        connections.shutdown().await;
+        tokio::join!(connections.shutdown(), workers.stopped());
         app.database.pool.close().await;
     };
     match tokio::time::timeout(DRAIN_TIMEOUT, finished).await {
