@@ -4,13 +4,14 @@ use crate::config::{Config, Release};
 use crate::database::Database;
 use crate::jobs::Bell;
 use crate::media::Storage;
+use crate::messages::{Feed, Places};
 use crate::metrics::Metrics;
 use crate::names::Email;
 use crate::password::Passwords;
 use crate::problem::{Code, Problem};
 use crate::s3::Bucket;
 use crate::token::Tokens;
-use crate::{comments, likes, media, members, operations, posts, request, sessions};
+use crate::{comments, likes, media, members, messages, operations, posts, request, sessions};
 use axum::{Router, middleware};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -28,6 +29,9 @@ pub struct Parts {
     pub mail_from: Email,
     /// Rung after a job was enqueued.
     pub bell: Bell,
+    /// Who is to be told of new messages at once.
+    pub feed: Feed,
+    pub places: Places,
     draining: watch::Sender<bool>,
 }
 
@@ -50,6 +54,8 @@ impl App {
             release: config.release.clone(),
             mail_from: config.mail.from.clone(),
             bell: Bell::default(),
+            feed: Feed::default(),
+            places: Places::default(),
             draining: watch::Sender::new(false),
         }))
     }
@@ -63,6 +69,7 @@ impl App {
             .merge(likes::routes())
             .merge(comments::routes())
             .merge(media::routes())
+            .merge(messages::routes())
             .fallback(async || Problem::new(Code::NotFoundRoute))
             .layer(middleware::from_fn_with_state(self.clone(), request::observe))
             .with_state(self.clone())

@@ -12,6 +12,7 @@ mod likes;
 mod mail;
 mod media;
 mod members;
+mod messages;
 mod metrics;
 mod migrations;
 mod names;

@@ -20,7 +20,7 @@ pub fn routes() -> Router<App> {
         .route("/api/me", get(me))
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, sqlx::Type)]
 #[sqlx(transparent)]
 pub struct MemberId(pub u64);
 

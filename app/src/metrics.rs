@@ -36,6 +36,7 @@ pub struct Gauges {
     pub pool_max: u32,
     pub pool_open: u32,
     pub pool_idle: u32,
+    pub live_connections: usize,
     pub draining: bool,
 }
 
@@ -160,6 +161,11 @@ impl Gauges {
         writeln!(text, "{name}_max {}", self.pool_max)?;
         writeln!(
             text,
+            "# HELP live_connections Open WebSocket connections.\n# TYPE live_connections gauge"
+        )?;
+        writeln!(text, "live_connections {}", self.live_connections)?;
+        writeln!(
+            text,
             "# HELP draining Whether the process is about to stop.\n# TYPE draining gauge"
         )?;
         writeln!(text, "draining {}", u8::from(self.draining))
@@ -183,6 +189,7 @@ mod tests {
             pool_max: 10,
             pool_open: 3,
             pool_idle: 1,
+            live_connections: 7,
             draining: false,
         });
         for line in [
@@ -197,6 +204,7 @@ mod tests {
             "jobs_total{kind=\"mail\",outcome=\"done\"} 1",
             "db_pool_connections{state=\"used\"} 2",
             "db_pool_connections_max 10",
+            "live_connections 7",
         ] {
             assert!(text.lines().any(|found| found == line), "`{line}` is not in:\n{text}");
         }

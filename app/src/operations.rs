@@ -54,6 +54,7 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
         pool_max: app.database.pool_max,
         pool_open: pool.size(),
         pool_idle: u32::try_from(pool.num_idle()).unwrap_or(u32::MAX),
+        live_connections: app.places.taken(),
         draining: app.is_draining(),
     };
     (

@@ -18,7 +18,7 @@ pub struct PageQuery {
 
 /// Opaque to clients, so that what a list is ordered by may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor(u64);
+pub struct Cursor(pub u64);
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct Page {
@@ -27,7 +27,7 @@ pub struct Page {
 }
 
 impl Cursor {
-    fn parse(value: &str) -> Result<Cursor, String> {
+    pub fn parse(value: &str) -> Result<Cursor, String> {
         URL_SAFE_NO_PAD
             .decode(value)
             .ok()

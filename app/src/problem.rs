@@ -22,10 +22,11 @@ pub enum Code {
     TakenEmail,
     TakenNickname,
     TakenPhone,
+    NotFoundMember,
+    NotFoundMessage,
     NotFoundPost,
     NotFoundComment,
     NotFoundMedia,
-    NotFoundRoute,
     NotYourPost,
     NotYourComment,
     InvalidForm,
@@ -33,6 +34,9 @@ pub enum Code {
     NotUploaded,
     NoBucket,
     BucketUnavailable,
+    NotFoundRoom,
+    NotFoundRoute,
+    WithdrawnMember,
     MethodNotAllowed,
     Busy,
     TimedOut,
@@ -72,9 +76,12 @@ impl Code {
             Code::TakenEmail => (StatusCode::CONFLICT, "TAKEN_EMAIL", "This e-mail address is taken"),
             Code::TakenNickname => (StatusCode::CONFLICT, "TAKEN_NICKNAME", "This nickname is taken"),
             Code::TakenPhone => (StatusCode::CONFLICT, "TAKEN_PHONE", "This telephone number is taken"),
+            Code::NotFoundMember => (StatusCode::NOT_FOUND, "NOT_FOUND_MEMBER", "There is no such member"),
+            Code::NotFoundMessage => (StatusCode::NOT_FOUND, "NOT_FOUND_MESSAGE", "There is no such message"),
             Code::NotFoundPost => (StatusCode::NOT_FOUND, "NOT_FOUND_POST", "There is no such post"),
             Code::NotFoundComment => (StatusCode::NOT_FOUND, "NOT_FOUND_COMMENT", "There is no such comment"),
             Code::NotFoundMedia => (StatusCode::NOT_FOUND, "NOT_FOUND_MEDIA", "There is no such photo"),
+            Code::NotFoundRoom => (StatusCode::NOT_FOUND, "NOT_FOUND_ROOM", "There is no such room"),
             Code::NotFoundRoute => (
                 StatusCode::NOT_FOUND,
                 "NOT_FOUND_ROUTE",
@@ -102,6 +109,11 @@ impl Code {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "BUCKET_UNAVAILABLE",
                 "Photos are away; try again",
+            ),
+            Code::WithdrawnMember => (
+                StatusCode::CONFLICT,
+                "WITHDRAWN_MEMBER",
+                "The other member has withdrawn",
             ),
             Code::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -195,6 +207,10 @@ impl Problem {
             status,
             ..Problem::new(code)
         }
+    }
+
+    pub fn code(&self) -> &'static str {
+        self.code.facts().1
     }
 
     pub fn render(&self, request_id: &str) -> String {

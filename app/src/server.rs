@@ -3,25 +3,23 @@
 use crate::app::App;
 use crate::config::Config;
 use crate::jobs::Workers;
-use crate::mail;
-use crate::queries;
+use crate::{mail, messages, queries};
 use anyhow::Context;
 use axum::Router;
 use futures_util::FutureExt;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-const MOST_CONNECTIONS: usize = 4_096;
+const MOST_CONNECTIONS: u32 = 4_096;
 /// Also how long a connection may idle between requests. Longer than proxies keep theirs (90 s is common), so that it
 /// is not closed here in the moment a proxy sends the next request on it.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(120);
@@ -51,11 +49,14 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 
     let mut workers = Workers::default();
     mail::deliver(&app, config.mail, &mut workers)?;
+    tokio::spawn(messages::follow(app.clone()));
     let door = Door {
         listener,
         router: app.router(),
-        room: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
-        connections: GracefulShutdown::new(),
+        connections: Connections {
+            room: Arc::new(Semaphore::new(MOST_CONNECTIONS as usize)),
+            closing: watch::Sender::new(()),
+        },
     };
     tokio::select! {
         () = door.keep_open() => {}
@@ -83,8 +84,22 @@ async fn notice(app: &App) -> anyhow::Result<()> {
 struct Door {
     listener: TcpListener,
     router: Router,
+    connections: Connections,
+}
+
+/// What is connected, but for those that have become WebSockets: they end by themselves.
+struct Connections {
     room: Arc<Semaphore>,
-    connections: GracefulShutdown,
+    closing: watch::Sender<()>,
+}
+
+impl Connections {
+    /// Lets each finish the request it is at.
+    async fn shutdown(self) {
+        self.closing.send_replace(());
+        // Fails only when the semaphore is closed, which it never is.
+        self.room.acquire_many(MOST_CONNECTIONS).await.ok();
+    }
 }
 
 impl Door {
@@ -95,7 +110,7 @@ impl Door {
     }
 
     /// Takes those who queue already, for closing the socket would reset them, and no one after.
-    fn close(self) -> GracefulShutdown {
+    fn close(self) -> Connections {
         (0..MOST_CONNECTIONS)
             .map_while(|_| self.let_one_in().now_or_never())
             .for_each(drop);
@@ -104,7 +119,7 @@ impl Door {
 
     async fn let_one_in(&self) {
         // The semaphore is never closed. Beyond the bound, clients queue in the listening socket.
-        let Ok(place) = self.room.clone().acquire_owned().await else {
+        let Ok(place) = self.connections.room.clone().acquire_owned().await else {
             return;
         };
         match self.listener.accept().await {
@@ -122,10 +137,19 @@ impl Door {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.router.clone()));
-        let connection = self.connections.watch(connection);
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.router.clone()))
+            .with_upgrades();
+        let mut closing = self.connections.closing.subscribe();
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            tokio::pin!(connection);
+            let outcome = tokio::select! {
+                outcome = connection.as_mut() => outcome,
+                _ = closing.changed() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = outcome {
                 tracing::debug!(cause = %error, "connection ended early");
             }
             drop(place);
@@ -133,10 +157,10 @@ impl Door {
     }
 }
 
-async fn finish(app: &App, connections: GracefulShutdown, workers: Workers) {
+async fn finish(app: &App, connections: Connections, workers: Workers) {
     let finished = async {
         tokio::time::sleep(LINGER).await;
-        tokio::join!(connections.shutdown(), workers.stopped());
+        tokio::join!(connections.shutdown(), app.places.all_free(), workers.stopped());
         app.database.pool.close().await;
     };
     match tokio::time::timeout(DRAIN_TIMEOUT, finished).await {

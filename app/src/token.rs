@@ -78,6 +78,11 @@ impl Tokens {
     }
 
     fn verify(&self, token: &str) -> Result<MemberId, Problem> {
+        self.verify_until(token).map(|(member, _)| member)
+    }
+
+    /// With the time the token expires, in seconds since 1970: for what outlasts a request.
+    pub fn verify_until(&self, token: &str) -> Result<(MemberId, u64), Problem> {
         let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation)
             .map_err(|error| match error.kind() {
                 ErrorKind::ExpiredSignature => Problem::new(Code::ExpiredToken),
@@ -87,7 +92,7 @@ impl Tokens {
         claims
             .sub
             .parse()
-            .map(MemberId)
+            .map(|sub| (MemberId(sub), claims.exp))
             .map_err(|_| Problem::new(Code::InvalidToken))
     }
 }

@@ -7,10 +7,14 @@ mod client;
 mod comments;
 #[path = "api/likes.rs"]
 mod likes;
+#[path = "api/live.rs"]
+mod live;
 #[path = "api/media.rs"]
 mod media;
 #[path = "api/members.rs"]
 mod members;
+#[path = "api/messages.rs"]
+mod messages;
 #[path = "api/operations.rs"]
 mod operations;
 #[path = "api/posts.rs"]
@@ -19,5 +23,7 @@ mod posts;
 mod problems;
 #[path = "api/queries.rs"]
 mod queries;
+#[path = "api/rooms.rs"]
+mod rooms;
 #[path = "api/sessions.rs"]
 mod sessions;

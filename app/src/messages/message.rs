@@ -1,0 +1,156 @@
+//! A message as it is shown, and the queries that read one and many.
+
+use super::{MessageId, RoomId};
+use crate::author::Author;
+use crate::members::MemberId;
+use crate::page::Page;
+use serde::Serialize;
+use sqlx::{FromRow, MySqlPool, QueryBuilder};
+use std::collections::HashMap;
+
+#[derive(Debug, Serialize)]
+pub struct Message {
+    pub id: MessageId,
+    room_id: RoomId,
+    /// Null for a member who has withdrawn.
+    sender: Option<Author>,
+    #[serde(flatten)]
+    content: Content,
+    quote: Option<Quote>,
+    created_at: String,
+}
+
+/// Exactly one of these; photos will be another.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Content {
+    Text { text: String },
+    Post { post: SharedPost },
+    DeletedPost,
+}
+
+#[derive(Debug, Serialize)]
+struct SharedPost {
+    id: u64,
+    text: String,
+    author: Author,
+}
+
+/// Enough of an earlier message to know which is meant.
+#[derive(Debug, Serialize)]
+struct Quote {
+    id: MessageId,
+    sender: Option<Author>,
+    kind: String,
+    text: Option<String>,
+}
+
+#[derive(FromRow)]
+pub struct Row {
+    id: MessageId,
+    room_id: RoomId,
+    sender_id: Option<MemberId>,
+    sender_nickname: Option<String>,
+    text: Option<String>,
+    post_id: Option<u64>,
+    post_text: Option<String>,
+    post_author_id: Option<MemberId>,
+    post_author_nickname: Option<String>,
+    quote_id: Option<MessageId>,
+    quote_sender_id: Option<MemberId>,
+    quote_sender_nickname: Option<String>,
+    quote_kind: Option<String>,
+    quote_text: Option<String>,
+    created_at: String,
+}
+
+impl From<Row> for Message {
+    fn from(row: Row) -> Message {
+        let shared = row
+            .post_id
+            .zip(row.post_text)
+            .zip(author(row.post_author_id, row.post_author_nickname));
+        let content = match (row.text, shared) {
+            (Some(text), _) => Content::Text { text },
+            (None, Some(((id, text), author))) => Content::Post {
+                post: SharedPost { id, text, author },
+            },
+            (None, None) => Content::DeletedPost,
+        };
+        let quote = row.quote_id.zip(row.quote_kind).map(|(id, kind)| Quote {
+            id,
+            sender: author(row.quote_sender_id, row.quote_sender_nickname),
+            kind,
+            text: row.quote_text,
+        });
+        Message {
+            id: row.id,
+            room_id: row.room_id,
+            sender: author(row.sender_id, row.sender_nickname),
+            content,
+            quote,
+            created_at: row.created_at,
+        }
+    }
+}
+
+pub fn author(id: Option<MemberId>, nickname: Option<String>) -> Option<Author> {
+    id.zip(nickname).map(|(id, nickname)| Author { id, nickname })
+}
+
+/// Messages with everything that is shown of them, in one query; `$more` columns besides.
+macro_rules! select_messages {
+    ($more:literal, $from:literal) => {
+        concat!(
+            "SELECT ",
+            $more,
+            "messages.id, messages.room_id, senders.id AS sender_id, senders.nickname AS sender_nickname, ",
+            "messages.text, posts.id AS post_id, posts.text AS post_text, ",
+            "authors.id AS post_author_id, authors.nickname AS post_author_nickname, ",
+            "quotes.id AS quote_id, quoted.id AS quote_sender_id, quoted.nickname AS quote_sender_nickname, ",
+            "quotes.kind AS quote_kind, quotes.text AS quote_text, ",
+            "DATE_FORMAT(messages.created_at, '%Y-%m-%dT%H:%i:%s.%f+09:00') AS created_at FROM ",
+            $from,
+            " LEFT JOIN members AS senders ON senders.id = messages.sender_id ",
+            "LEFT JOIN posts ON posts.id = messages.post_id ",
+            "LEFT JOIN members AS authors ON authors.id = posts.member_id ",
+            "LEFT JOIN messages AS quotes ON quotes.id = messages.quote_id ",
+            "LEFT JOIN members AS quoted ON quoted.id = quotes.sender_id "
+        )
+    };
+}
+pub(super) use select_messages;
+
+pub async fn find(pool: &MySqlPool, room: RoomId, id: MessageId) -> sqlx::Result<Option<Message>> {
+    let query = concat!(
+        select_messages!("", "messages"),
+        "WHERE messages.room_id = ? AND messages.id = ?"
+    );
+    let row: Option<Row> = sqlx::query_as(query).bind(room).bind(id).fetch_optional(pool).await?;
+    Ok(row.map(Message::from))
+}
+
+pub async fn newest(pool: &MySqlPool, room: RoomId, page: &Page) -> sqlx::Result<Vec<Message>> {
+    let query = concat!(
+        select_messages!("", "messages"),
+        "WHERE messages.room_id = ? AND messages.id < ? ORDER BY messages.id DESC LIMIT ?"
+    );
+    let rows: Vec<Row> = sqlx::query_as(query)
+        .bind(room)
+        .bind(page.before())
+        .bind(page.rows_to_fetch())
+        .fetch_all(pool)
+        .await?;
+    Ok(rows.into_iter().map(Message::from).collect())
+}
+
+pub async fn all(pool: &MySqlPool, ids: impl Iterator<Item = MessageId>) -> sqlx::Result<HashMap<MessageId, Message>> {
+    let mut query = QueryBuilder::new(select_messages!("", "messages"));
+    // No message has the id 0: it lets the list be empty.
+    query.push("WHERE messages.id IN (0");
+    for id in ids {
+        query.push(", ").push_bind(id);
+    }
+    let rows: Vec<Row> = query.push(")").build_query_as().fetch_all(pool).await?;
+    Ok(rows.into_iter().map(|row| (row.id, Message::from(row))).collect())
+}

@@ -1,0 +1,15 @@
+//! Several processes of the binary on one database, which `DATABASE_URL` names: its user must be allowed to create
+//! databases, for every test has its own. `cargo test --workspace` leaves this out; run it by name:
+//!
+//!     DATABASE_URL=mysql://USER:PASSWORD@HOST:PORT/ANY cargo test --package instagram --test hosts
+
+#[path = "hosts/database.rs"]
+mod database;
+#[path = "hosts/host.rs"]
+mod host;
+#[path = "hosts/jobs.rs"]
+mod jobs;
+#[path = "hosts/live.rs"]
+mod live;
+#[path = "hosts/messages.rs"]
+mod messages;

@@ -1,0 +1,178 @@
+//! One process of the binary, as a host runs it, and its clients.
+
+use crate::database::Database;
+use futures_util::{SinkExt, StreamExt};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::{Message as Frame, client::IntoClientRequest as _};
+
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+pub struct Host {
+    child: Child,
+    pub address: SocketAddr,
+}
+
+/// A member signed up and signed in at some host; the token is good at all.
+pub struct Member {
+    pub id: u64,
+    pub token: String,
+}
+
+impl Host {
+    pub async fn start(database: &Database, environment: &[(&str, &str)]) -> Host {
+        let address = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a free port");
+        let child = Command::new(env!("CARGO_BIN_EXE_instagram"))
+            .env_clear()
+            .env("LISTEN", address.to_string())
+            .env("DATABASE_URL", &database.url)
+            .env("JWT_KEY", "0123456789abcdef0123456789abcdef")
+            .envs(environment.iter().copied())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("started");
+        let host = Host { child, address };
+        until("the host listens", async || TcpStream::connect(address).await.is_ok()).await;
+        host
+    }
+
+    pub async fn member(&self) -> Member {
+        let name = format!("u{:016x}", rand::random::<u64>());
+        let sign_up = json!({
+            "email": format!("{name}@example.com"),
+            "real_name": "홍 길동",
+            "nickname": name,
+            "password": "correct horse battery",
+        });
+        let (status, member) = self.ask("POST", "/api/members", "", &sign_up).await;
+        assert_eq!(status, 201, "{member}");
+        let sign_in = json!({ "name": name, "password": "correct horse battery" });
+        let (status, session) = self.ask("POST", "/api/sessions", "", &sign_in).await;
+        assert_eq!(status, 201, "{session}");
+        Member {
+            id: member["id"].as_u64().expect("an id"),
+            token: session["access_token"].as_str().expect("a token").to_owned(),
+        }
+    }
+
+    /// The status and the body of an answer.
+    pub async fn ask(&self, method: &str, path: &str, token: &str, body: &Value) -> (u16, Value) {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let authorization = match token {
+            "" => String::new(),
+            token => format!("Authorization: Bearer {token}\r\n"),
+        };
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             {authorization}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut answer = String::new();
+        let exchange = async {
+            let mut stream = TcpStream::connect(self.address).await?;
+            stream.write_all(request.as_bytes()).await?;
+            stream.read_to_string(&mut answer).await
+        };
+        let exchange = tokio::time::timeout(DEADLINE, exchange).await;
+        exchange.expect("an answer in time").expect("an answer");
+        let status = answer
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .expect("a status");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    /// A room of the two, by its address.
+    pub async fn room(&self, one: &Member, other: &Member) -> String {
+        let (_, room) = self
+            .ask("POST", "/api/rooms", &one.token, &json!({ "member_id": other.id }))
+            .await;
+        format!("/api/rooms/{}", room["id"])
+    }
+
+    pub async fn say(&self, room: &str, sender: &Member, body: &Value) -> Value {
+        let (status, message) = self.ask("POST", &format!("{room}/messages"), &sender.token, body).await;
+        assert_eq!(status, 201, "{message}");
+        message
+    }
+
+    pub async fn live(&self, token: &str, cursor: Option<&str>) -> Live {
+        let stream = TcpStream::connect(self.address).await.expect("connected");
+        let url = format!("ws://{}/api/messages/live", self.address);
+        let request = url.into_client_request().expect("a request");
+        let (socket, _) = tokio_tungstenite::client_async(request, stream)
+            .await
+            .expect("upgraded");
+        let mut live = Live(socket);
+        let hello = json!({ "token": token, "cursor": cursor }).to_string();
+        live.0.send(Frame::text(hello)).await.expect("sent");
+        let ready = live.next().await.expect("a frame");
+        assert_eq!(ready["type"], "ready", "{ready}");
+        live
+    }
+
+    pub fn terminate(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("signalled");
+    }
+
+    /// Its exit code, when told to stop.
+    pub async fn ended(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a status") {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "still running");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+pub struct Live(pub WebSocketStream<TcpStream>);
+
+impl Live {
+    /// The next frame, or the code that the connection was closed with.
+    pub async fn next(&mut self) -> Result<Value, u16> {
+        loop {
+            let frame = tokio::time::timeout(DEADLINE, self.0.next())
+                .await
+                .expect("a frame in time");
+            match frame.expect("a frame before the end").expect("a right frame") {
+                Frame::Text(text) => return Ok(serde_json::from_str(&text).expect("JSON")),
+                Frame::Close(Some(close)) => return Err(close.code.into()),
+                Frame::Ping(_) | Frame::Pong(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+/// Polls until it is so.
+pub async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "not within {DEADLINE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
