@@ -11,7 +11,7 @@ use crate::password::Passwords;
 use crate::problem::{Code, Problem};
 use crate::s3::Bucket;
 use crate::token::Tokens;
-use crate::{comments, likes, media, members, messages, operations, posts, request, sessions};
+use crate::{comments, follows, likes, media, members, messages, operations, posts, request, sessions};
 use axum::{Router, middleware};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -64,6 +64,7 @@ impl App {
         Router::new()
             .merge(operations::routes())
             .merge(members::routes())
+            .merge(follows::routes())
             .merge(sessions::routes())
             .merge(posts::routes())
             .merge(likes::routes())

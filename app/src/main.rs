@@ -6,6 +6,7 @@ mod body;
 mod comments;
 mod config;
 mod database;
+mod follows;
 mod healthcheck;
 mod jobs;
 mod likes;

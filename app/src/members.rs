@@ -1,4 +1,7 @@
-//! Members: signing up, and who am I.
+//! Members: signing up, who am I, and what others see of me.
+
+mod account;
+mod profile;
 
 use crate::app::App;
 use crate::body::Json;
@@ -16,13 +19,22 @@ use sqlx::{FromRow, MySqlPool};
 
 pub fn routes() -> Router<App> {
     Router::new()
-        .route("/api/members", post(sign_up))
-        .route("/api/me", get(me))
+        .route("/api/members", get(profile::search).post(sign_up))
+        .route("/api/members/{member}", get(profile::show))
+        .route("/api/me", get(me).patch(account::change))
+        .route("/api/me/withdrawal", post(account::withdraw))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, sqlx::Type)]
 #[sqlx(transparent)]
 pub struct MemberId(pub u64);
+
+/// How an address names a member: no nickname is all digits, so an id cannot be mistaken for one.
+#[derive(Debug)]
+pub enum MemberName {
+    Id(MemberId),
+    Nickname(Nickname),
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +63,18 @@ struct Member {
     nickname: String,
     phone: Option<String>,
     created_at: String,
+}
+
+impl MemberName {
+    /// What can be nobody's name names nobody.
+    pub fn parse(value: &str) -> Result<MemberName, Problem> {
+        if let Ok(id) = value.parse() {
+            return Ok(MemberName::Id(MemberId(id)));
+        }
+        Nickname::parse(value)
+            .map(MemberName::Nickname)
+            .map_err(|_| Problem::new(Code::NotFoundMember))
+    }
 }
 
 impl SignUpBody {
@@ -105,6 +129,20 @@ fn taken(error: sqlx::Error) -> Problem {
         _ => return error.into(),
     };
     Problem::new(code).with_field(field, "is taken")
+}
+
+/// The member of this name, in one query.
+pub async fn resolve(pool: &MySqlPool, name: &MemberName) -> Result<MemberId, Problem> {
+    let query = match name {
+        MemberName::Id(id) => sqlx::query_scalar("SELECT id FROM members WHERE id = ?").bind(*id),
+        MemberName::Nickname(nickname) => {
+            sqlx::query_scalar("SELECT id FROM members WHERE nickname = ?").bind(nickname.as_str())
+        }
+    };
+    query
+        .fetch_optional(pool)
+        .await?
+        .ok_or_else(|| Problem::new(Code::NotFoundMember))
 }
 
 async fn insert(app: &App, sign_up: &SignUp, password_hash: &str) -> sqlx::Result<MemberId> {

@@ -23,6 +23,10 @@ pub struct RealName(String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nickname(String);
 
+/// How the nicknames start that are searched for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NicknamePrefix(String);
+
 /// Digits, perhaps after a `+`; spaces, hyphens, dots and brackets are dropped, so that one number is one value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Phone(String);
@@ -82,10 +86,7 @@ impl RealName {
 
 impl Nickname {
     pub fn parse(value: &str) -> Result<Nickname, String> {
-        bounded(value, 1..=NICKNAME_MAX_CHARS)?;
-        if !value.chars().all(|c| c.is_alphanumeric() || c == '.' || c == '_') {
-            return Err("may hold letters, digits, `.` and `_` only".to_owned());
-        }
+        nickname_characters(value)?;
         // Digits of every script: the collation holds `１２３` and `123` to be equal.
         if value.chars().all(char::is_numeric) {
             return Err("must not be all digits, or it would be taken for a telephone number".to_owned());
@@ -96,6 +97,26 @@ impl Nickname {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+impl NicknamePrefix {
+    pub fn parse(value: &str) -> Result<NicknamePrefix, String> {
+        nickname_characters(value)?;
+        Ok(NicknamePrefix(value.to_owned()))
+    }
+
+    /// For SQL's LIKE, in which `_` would stand for any character.
+    pub fn pattern(&self, escape: char) -> String {
+        format!("{}%", self.0.replace('_', &format!("{escape}_")))
+    }
+}
+
+fn nickname_characters(value: &str) -> Result<(), String> {
+    bounded(value, 1..=NICKNAME_MAX_CHARS)?;
+    if !value.chars().all(|c| c.is_alphanumeric() || c == '.' || c == '_') {
+        return Err("may hold letters, digits, `.` and `_` only".to_owned());
+    }
+    Ok(())
 }
 
 impl Phone {
@@ -204,6 +225,16 @@ mod tests {
             &"x".repeat(10_000),
         ] {
             assert!(Nickname::parse(bad).is_err(), "accepted {bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_of_nicknames_stands_for_itself_alone_in_a_pattern() {
+        let pattern = |prefix| NicknamePrefix::parse(prefix).map(|prefix| prefix.pattern('!'));
+        assert_eq!(pattern("a_b"), Ok("a!_b%".to_owned()));
+        assert_eq!(pattern("12"), Ok("12%".to_owned()));
+        for bad in ["", "%", "a%", "a!", "a\\", "a\0", &"a".repeat(31)] {
+            assert!(NicknamePrefix::parse(bad).is_err(), "accepted {bad:?}");
         }
     }
 

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 const LIMIT_DEFAULT: u32 = 20;
 const LIMIT_MAX: u32 = 100;
+/// What is said of a cursor that is none.
+pub const NO_CURSOR: &str = "must be the `next` of an earlier page";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,7 +35,7 @@ impl Cursor {
             .ok()
             .and_then(|bytes| bytes.try_into().ok())
             .map(|bytes| Cursor(u64::from_be_bytes(bytes)))
-            .ok_or_else(|| "must be the `next` of an earlier page".to_owned())
+            .ok_or_else(|| NO_CURSOR.to_owned())
     }
 }
 
@@ -71,7 +73,7 @@ impl Page {
     }
 }
 
-fn limit(value: Option<&str>) -> Result<u32, String> {
+pub fn limit(value: Option<&str>) -> Result<u32, String> {
     match value.map(str::parse) {
         None => Ok(LIMIT_DEFAULT),
         Some(Ok(limit)) if (1..=LIMIT_MAX).contains(&limit) => Ok(limit),

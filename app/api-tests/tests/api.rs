@@ -1,10 +1,14 @@
 //! Black-box tests of the API over HTTP at `BASE_URL`. Every test makes its own members with random names, so that they
 //! may run at once and again on one database.
 
+#[path = "api/accounts.rs"]
+mod accounts;
 #[path = "api/client.rs"]
 mod client;
 #[path = "api/comments.rs"]
 mod comments;
+#[path = "api/follows.rs"]
+mod follows;
 #[path = "api/likes.rs"]
 mod likes;
 #[path = "api/live.rs"]
@@ -21,6 +25,8 @@ mod operations;
 mod posts;
 #[path = "api/problems.rs"]
 mod problems;
+#[path = "api/profiles.rs"]
+mod profiles;
 #[path = "api/queries.rs"]
 mod queries;
 #[path = "api/rooms.rs"]

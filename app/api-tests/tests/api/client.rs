@@ -126,6 +126,11 @@ impl Member {
     pub fn nickname(&self) -> &str {
         text(&self.sign_up, "nickname")
     }
+
+    pub async fn id(&self, client: &Client) -> u64 {
+        let me = client.get_as(&self.token, "/api/me").await.expect(StatusCode::OK);
+        me["id"].as_u64().unwrap_or_else(|| panic!("no id in {me}"))
+    }
 }
 
 impl Answer {

@@ -1,0 +1,147 @@
+//! Who follows whom. Following is immediate and needs no consent; asking for it twice is the same as once.
+
+use crate::app::App;
+use crate::body::Parameters;
+use crate::database::{despite_deadlocks, violated_foreign_key, violated_unique_key};
+use crate::members::{self, MemberId, MemberName};
+use crate::page::{Cursor, Page, PageQuery};
+use crate::problem::{Code, Problem};
+use crate::token::SignedIn;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::{get, put};
+use serde::Serialize;
+use sqlx::{FromRow, MySqlPool};
+
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/members/{member}/follow", put(follow).delete(unfollow))
+        .route("/api/members/{member}/followers", get(followers))
+        .route("/api/members/{member}/following", get(following))
+}
+
+#[derive(Debug, Serialize)]
+struct Follows {
+    members: Vec<Followed>,
+    /// What to ask for as `before` to go on; null at the end.
+    next: Option<Cursor>,
+}
+
+/// The member at the other end of one follow.
+#[derive(Debug, Serialize, FromRow)]
+struct Followed {
+    #[serde(skip)]
+    follow_id: u64,
+    id: MemberId,
+    nickname: String,
+    real_name: String,
+    followed_at: String,
+}
+
+async fn follow(
+    State(app): State<App>,
+    SignedIn(follower): SignedIn,
+    Path(member): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let pool = &app.database.pool;
+    let followed = members::resolve(pool, &MemberName::parse(&member)?).await?;
+    if followed == follower {
+        return Err(Problem::new(Code::FollowSelf));
+    }
+    match despite_deadlocks(|| insert(pool, follower, followed)).await {
+        Err(error) if violated_unique_key(&error).is_some() => Ok(StatusCode::NO_CONTENT),
+        Err(error) => Err(gone(error)),
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+    }
+}
+
+async fn unfollow(
+    State(app): State<App>,
+    SignedIn(follower): SignedIn,
+    Path(member): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let pool = &app.database.pool;
+    let followed = members::resolve(pool, &MemberName::parse(&member)?).await?;
+    despite_deadlocks(|| delete(pool, follower, followed)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn followers(
+    State(app): State<App>,
+    Path(member): Path<String>,
+    Parameters(query): Parameters<PageQuery>,
+) -> Result<axum::Json<Follows>, Problem> {
+    list(&app.database.pool, FOLLOWERS, &member, &query).await
+}
+
+async fn following(
+    State(app): State<App>,
+    Path(member): Path<String>,
+    Parameters(query): Parameters<PageQuery>,
+) -> Result<axum::Json<Follows>, Problem> {
+    list(&app.database.pool, FOLLOWING, &member, &query).await
+}
+
+/// One of the two has withdrawn in the meantime.
+fn gone(error: sqlx::Error) -> Problem {
+    match violated_foreign_key(&error).as_deref() {
+        Some("follows_follower") => Problem::new(Code::InvalidToken),
+        Some("follows_followed") => Problem::new(Code::NotFoundMember),
+        _ => error.into(),
+    }
+}
+
+async fn insert(pool: &MySqlPool, follower: MemberId, followed: MemberId) -> sqlx::Result<()> {
+    sqlx::query("INSERT INTO follows (follower_id, followed_id) VALUES (?, ?)")
+        .bind(follower)
+        .bind(followed)
+        .execute(pool)
+        .await
+        .map(drop)
+}
+
+async fn delete(pool: &MySqlPool, follower: MemberId, followed: MemberId) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM follows WHERE follower_id = ? AND followed_id = ?")
+        .bind(follower)
+        .bind(followed)
+        .execute(pool)
+        .await
+        .map(drop)
+}
+
+/// A page of follows: `$other` is the end that is listed, `$one` the end that is asked about.
+macro_rules! select_follows {
+    ($other:literal, $one:literal) => {
+        concat!(
+            "SELECT follows.id AS follow_id, members.id, members.nickname, members.real_name, ",
+            "DATE_FORMAT(follows.created_at, '%Y-%m-%dT%H:%i:%s.%f+09:00') AS followed_at ",
+            "FROM follows JOIN members ON members.id = follows.",
+            $other,
+            " WHERE follows.",
+            $one,
+            " = ? AND follows.id < ? ORDER BY follows.id DESC LIMIT ?"
+        )
+    };
+}
+
+const FOLLOWERS: &str = select_follows!("follower_id", "followed_id");
+const FOLLOWING: &str = select_follows!("followed_id", "follower_id");
+
+async fn list(
+    pool: &MySqlPool,
+    select: &'static str,
+    member: &str,
+    query: &PageQuery,
+) -> Result<axum::Json<Follows>, Problem> {
+    let page = Page::parse(query)?;
+    let member = members::resolve(pool, &MemberName::parse(member)?).await?;
+    let mut members: Vec<Followed> = sqlx::query_as(select)
+        .bind(member)
+        .bind(page.before())
+        .bind(page.rows_to_fetch())
+        .fetch_all(pool)
+        .await?;
+    let next = page.cut(&mut members, |followed| followed.follow_id);
+    Ok(axum::Json(Follows { members, next }))
+}
