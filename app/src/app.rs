@@ -49,7 +49,7 @@ impl App {
             database: Database::new(&config.database),
             passwords: Passwords::new(),
             storage: Storage::new(config.bucket.as_ref().map(Bucket::new)),
-            tokens: Tokens::new(&config.jwt_key),
+            tokens: Tokens::new(&config.jwt_keys),
             metrics: Metrics::default(),
             release: config.release.clone(),
             mail_from: config.mail.from.clone(),

@@ -2,6 +2,7 @@
 
 mod bucket;
 
+use crate::keys::Keys;
 use crate::mail::MailConfig;
 pub use bucket::BucketConfig;
 use sqlx::mysql::MySqlConnectOptions;
@@ -12,7 +13,6 @@ use tracing_subscriber::EnvFilter;
 pub const DEFAULT_LISTEN: &str = "0.0.0.0:8080";
 const DEFAULT_POOL_MAX: u32 = 10;
 const MOST_POOL_MAX: u32 = 1_000;
-const JWT_KEY_MIN_BYTES: usize = 32;
 
 /// Reads one variable; an empty one counts as missing.
 pub fn environment(name: &str) -> Option<String> {
@@ -28,8 +28,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Without one, there are no photos.
     pub bucket: Option<BucketConfig>,
-    pub jwt_key: String,
     pub mail: MailConfig,
+    pub jwt_keys: Keys,
     pub release: Release,
     pub log: EnvFilter,
 }
@@ -52,16 +52,16 @@ impl Config {
         let listen = problems.note(listen(read("LISTEN").as_deref()));
         let database = database(read, &mut problems);
         let bucket = bucket::bucket(read, &mut problems);
-        let jwt_key = problems.note(jwt_key(read("JWT_KEY")));
         let mail = problems.note(MailConfig::read(read));
+        let jwt_keys = problems.note(Keys::parse(read("JWT_KEY")));
         let log = problems.note(log_filter(read("RUST_LOG")));
-        match (listen, database, jwt_key, mail, log) {
-            (Some(listen), Some(database), Some(jwt_key), Some(mail), Some(log)) if problems.0.is_empty() => {
+        match (listen, database, jwt_keys, mail, log) {
+            (Some(listen), Some(database), Some(jwt_keys), Some(mail), Some(log)) if problems.0.is_empty() => {
                 Ok(Config {
                     listen,
                     database,
                     bucket,
-                    jwt_key,
+                    jwt_keys,
                     mail,
                     release: Release {
                         id: read("RELEASE_ID"),
@@ -173,19 +173,6 @@ fn pool_max(value: Option<String>) -> Result<u32, String> {
         _ => Err(format!(
             "DB_POOL_MAX must be a number from 1 to {MOST_POOL_MAX}; it is `{value}`"
         )),
-    }
-}
-
-fn jwt_key(value: Option<String>) -> Result<String, String> {
-    match value {
-        None => Err(format!(
-            "JWT_KEY is missing: at least {JWT_KEY_MIN_BYTES} bytes, the same on every host"
-        )),
-        Some(key) if key.len() < JWT_KEY_MIN_BYTES => Err(format!(
-            "JWT_KEY has {} bytes: it needs at least {JWT_KEY_MIN_BYTES}",
-            key.len()
-        )),
-        Some(key) => Ok(key),
     }
 }
 

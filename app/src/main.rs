@@ -9,6 +9,7 @@ mod database;
 mod follows;
 mod healthcheck;
 mod jobs;
+mod keys;
 mod likes;
 mod mail;
 mod media;
@@ -24,6 +25,7 @@ mod posts;
 mod problem;
 mod prose;
 mod queries;
+mod refresh;
 mod request;
 mod s3;
 mod server;
@@ -45,7 +47,7 @@ environment:
   LISTEN        address and port (default 0.0.0.0:8080)
   DB_URL        mysql://HOST[:PORT]/DATABASE, with DB_USERNAME and DB_PASSWORD
   DATABASE_URL  mysql://USER:PASSWORD@HOST[:PORT]/DATABASE, instead of those three
-  JWT_KEY       at least 32 bytes, the same on every host
+  JWT_KEY       at least 32 bytes, the same on every host; or several ID:KEY with commas between, the first signs
   DB_POOL_MAX   most connections to the database (default 10)
   S3_ENDPOINT   http(s)://HOST[:PORT] of a store for photos, with S3_BUCKET, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
                 and, where they differ, S3_REGION (default us-east-1) and S3_PUBLIC_ENDPOINT, as clients reach it

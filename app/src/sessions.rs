@@ -1,10 +1,15 @@
-//! Sessions: a name and a password for an access token.
+//! Sessions: a name and a password for an access token and a refresh token, and a refresh token for the next two.
+//!
+//! An access token is believed without asking the database, so it lives on for its quarter of an hour after its session
+//! has ended.
 
 use crate::app::App;
 use crate::body::Json;
+use crate::database::despite_deadlocks;
 use crate::members::MemberId;
 use crate::names::{Password, SignInName};
 use crate::problem::{Code, Fields, Problem};
+use crate::refresh::{self, RefreshToken};
 use crate::token;
 use axum::Router;
 use axum::extract::State;
@@ -14,7 +19,10 @@ use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, MySqlPool};
 
 pub fn routes() -> Router<App> {
-    Router::new().route("/api/sessions", post(sign_in))
+    Router::new()
+        .route("/api/sessions", post(sign_in))
+        .route("/api/sessions/refresh", post(refresh))
+        .route("/api/sessions/logout", post(log_out))
 }
 
 #[derive(Deserialize)]
@@ -24,11 +32,19 @@ struct SignInBody {
     password: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefreshBody {
+    refresh_token: String,
+}
+
 #[derive(Serialize)]
 struct Session {
     access_token: String,
     token_type: &'static str,
     expires_in: u64,
+    refresh_token: String,
+    refresh_expires_in: u64,
 }
 
 #[derive(FromRow)]
@@ -55,16 +71,39 @@ async fn sign_in(
         Some(credentials) => (Some(credentials.id), Some(credentials.password_hash)),
         None => (None, None),
     };
-    let is_right = app.passwords.verify(password, hash).await?;
-    let Some(id) = id.filter(|_| is_right) else {
+    let is_right = app.passwords.verify(password, hash.clone()).await?;
+    let Some((id, hash)) = id.zip(hash).filter(|_| is_right) else {
         return Err(Problem::new(Code::WrongCredentials));
     };
-    let session = Session {
-        access_token: app.tokens.issue(id)?,
-        token_type: "Bearer",
-        expires_in: token::LIFETIME.as_secs(),
-    };
-    Ok((StatusCode::CREATED, axum::Json(session)))
+    let token = despite_deadlocks(|| refresh::start(&app.database.pool, id, &hash)).await?;
+    let token = token.ok_or_else(|| Problem::new(Code::WrongCredentials))?;
+    Ok((StatusCode::CREATED, axum::Json(Session::new(&app, id, &token)?)))
+}
+
+async fn refresh(State(app): State<App>, Json(body): Json<RefreshBody>) -> Result<axum::Json<Session>, Problem> {
+    let token = RefreshToken::parse(&body.refresh_token)?;
+    let (member, next) = refresh::rotate(&app.database.pool, &token).await?;
+    Session::new(&app, member, &next).map(axum::Json)
+}
+
+/// Needs no access token, which may have expired, and says nothing of whether there was a session.
+async fn log_out(State(app): State<App>, Json(body): Json<RefreshBody>) -> Result<StatusCode, Problem> {
+    if let Ok(token) = RefreshToken::parse(&body.refresh_token) {
+        refresh::end(&app.database.pool, &token).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl Session {
+    fn new(app: &App, member: MemberId, refresh_token: &RefreshToken) -> Result<Session, Problem> {
+        Ok(Session {
+            access_token: app.tokens.issue(member)?,
+            token_type: "Bearer",
+            expires_in: token::LIFETIME.as_secs(),
+            refresh_token: refresh_token.render(),
+            refresh_expires_in: refresh::LIFETIME.as_secs(),
+        })
+    }
 }
 
 async fn find(pool: &MySqlPool, name: &SignInName) -> sqlx::Result<Option<Credentials>> {

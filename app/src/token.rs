@@ -1,6 +1,7 @@
 //! Access tokens: JWT signed with HS512, and no other algorithm in this binary at all.
 
 use crate::app::App;
+use crate::keys::Keys;
 use crate::members::MemberId;
 use crate::problem::{Code, Problem};
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
@@ -23,9 +24,15 @@ const AUDIENCE: &str = "instagram-api";
 const CLOCK_LEEWAY_SECS: u64 = 5;
 
 pub struct Tokens {
+    /// The first signs.
+    keys: Vec<TokenKey>,
+    validation: Validation,
+}
+
+struct TokenKey {
+    id: Option<String>,
     encoding: EncodingKey,
     decoding: DecodingKey,
-    validation: Validation,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,7 +47,7 @@ struct Claims {
 }
 
 impl Tokens {
-    pub fn new(key: &str) -> Tokens {
+    pub fn new(keys: &Keys) -> Tokens {
         // Fails only when it has been installed already, which is as good.
         HS512.install_default().ok();
         let mut validation = Validation::new(Algorithm::HS512);
@@ -49,9 +56,13 @@ impl Tokens {
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp", "nbf"]);
         validation.validate_nbf = true;
         validation.leeway = CLOCK_LEEWAY_SECS;
+        let keys = keys.iter().map(|key| TokenKey {
+            id: key.id.clone(),
+            encoding: EncodingKey::from_secret(key.secret.as_bytes()),
+            decoding: DecodingKey::from_secret(key.secret.as_bytes()),
+        });
         Tokens {
-            encoding: EncodingKey::from_secret(key.as_bytes()),
-            decoding: DecodingKey::from_secret(key.as_bytes()),
+            keys: keys.collect(),
             validation,
         }
     }
@@ -73,26 +84,45 @@ impl Tokens {
             iat: now,
             jti: URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>()),
         };
-        jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims, &self.encoding)
-            .map_err(|error| Problem::internal(&error))
+        let key = self
+            .keys
+            .first()
+            .ok_or_else(|| Problem::internal(&"no key to sign with"))?;
+        let header = Header {
+            kid: key.id.clone(),
+            ..Header::new(Algorithm::HS512)
+        };
+        jsonwebtoken::encode(&header, &claims, &key.encoding).map_err(|error| Problem::internal(&error))
     }
 
+    /// By the key that the token names; one that names none was signed by a plain key, which may be any by now.
     fn verify(&self, token: &str) -> Result<MemberId, Problem> {
         self.verify_until(token).map(|(member, _)| member)
     }
 
     /// With the time the token expires, in seconds since 1970: for what outlasts a request.
     pub fn verify_until(&self, token: &str) -> Result<(MemberId, u64), Problem> {
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation)
-            .map_err(|error| match error.kind() {
-                ErrorKind::ExpiredSignature => Problem::new(Code::ExpiredToken),
-                _ => Problem::new(Code::InvalidToken),
-            })?
-            .claims;
-        claims
-            .sub
+        let named = jsonwebtoken::decode_header(token)
+            .map_err(|_| Problem::new(Code::InvalidToken))?
+            .kid;
+        let mut refusal = Code::InvalidToken;
+        for key in self.keys.iter().filter(|key| named.is_none() || key.id == named) {
+            match jsonwebtoken::decode::<Claims>(token, &key.decoding, &self.validation) {
+                Ok(decoded) => return Ok((decoded.claims.member()?, decoded.claims.exp)),
+                // Found only after the signature was found right.
+                Err(error) if *error.kind() == ErrorKind::ExpiredSignature => refusal = Code::ExpiredToken,
+                Err(_) => {}
+            }
+        }
+        Err(Problem::new(refusal))
+    }
+}
+
+impl Claims {
+    fn member(&self) -> Result<MemberId, Problem> {
+        self.sub
             .parse()
-            .map(|sub| (MemberId(sub), claims.exp))
+            .map(MemberId)
             .map_err(|_| Problem::new(Code::InvalidToken))
     }
 }
@@ -188,7 +218,12 @@ mod tests {
     use serde_json::{Value, json};
 
     const KEY: &str = "0123456789abcdef0123456789abcdef";
+    const OTHER_KEY: &str = "ffffffffffffffffffffffffffffffff";
     const ALICE: MemberId = MemberId(7);
+
+    fn with_keys(keys: &str) -> Tokens {
+        Tokens::new(&Keys::parse(Some(keys.to_owned())).unwrap_or_else(|error| panic!("{error}")))
+    }
 
     fn now() -> u64 {
         SystemTime::now()
@@ -216,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_token_names_its_member_until_it_expires() {
-        let tokens = Tokens::new(KEY);
+        let tokens = with_keys(KEY);
         assert_eq!(tokens.verify(&tokens.issue(ALICE).expect("issued")).ok(), Some(ALICE));
 
         let long_ago = now() - LIFETIME.as_secs() - CLOCK_LEEWAY_SECS - 1;
@@ -233,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_token_of_another_key_algorithm_issuer_or_audience_is_refused() {
-        let tokens = Tokens::new(KEY);
+        let tokens = with_keys(KEY);
         let header = json!({ "alg": "HS512", "typ": "JWT" });
         assert_eq!(
             tokens.verify(&forge(&header, &claims())).ok(),
@@ -241,9 +276,7 @@ mod tests {
             "the forge itself is right"
         );
 
-        let of_other_key = Tokens::new("ffffffffffffffffffffffffffffffff")
-            .issue(ALICE)
-            .expect("issued");
+        let of_other_key = with_keys(OTHER_KEY).issue(ALICE).expect("issued");
         assert_eq!(code(tokens.verify(&of_other_key)), "INVALID_TOKEN");
         for algorithm in ["none", "HS256", "HS384", "RS256", "ES256", "EdDSA"] {
             let token = forge(&json!({ "alg": algorithm, "typ": "JWT" }), &claims());
@@ -262,6 +295,57 @@ mod tests {
                 "INVALID_TOKEN",
                 "{claim}"
             );
+        }
+    }
+
+    #[test]
+    fn a_key_is_replaced_without_signing_anybody_out() {
+        let plain = with_keys(KEY);
+        let named = with_keys(&format!("a:{KEY}"));
+        let both = with_keys(&format!("a:{KEY},b:{OTHER_KEY}"));
+        let turned = with_keys(&format!("b:{OTHER_KEY},a:{KEY}"));
+        let rotated = with_keys(&format!("b:{OTHER_KEY}"));
+        let verifies = |verifier: &Tokens, signer: &Tokens| {
+            let token = signer.issue(ALICE).expect("issued");
+            verifier.verify(&token).is_ok()
+        };
+        for (verifier, signer) in [
+            (&named, &plain),
+            (&both, &plain),
+            (&both, &named),
+            (&both, &turned),
+            (&turned, &both),
+            (&turned, &plain),
+            (&rotated, &turned),
+        ] {
+            assert!(verifies(verifier, signer));
+        }
+        assert!(!verifies(&rotated, &both), "a key taken away verifies nothing");
+        assert!(!verifies(&rotated, &plain), "a key taken away verifies nothing");
+    }
+
+    #[test]
+    fn a_token_is_verified_by_no_key_but_the_one_it_names() {
+        let tokens = with_keys(&format!("b:{OTHER_KEY},a:{KEY}"));
+        let named = |id: Value| forge(&json!({ "alg": "HS512", "typ": "JWT", "kid": id }), &claims());
+        assert_eq!(tokens.verify(&named(json!("a"))).ok(), Some(ALICE));
+        for id in [
+            json!("b"),
+            json!("c"),
+            json!(""),
+            json!("../a"),
+            json!("a' OR '1'='1"),
+            json!(5),
+        ] {
+            assert_eq!(code(tokens.verify(&named(id.clone()))), "INVALID_TOKEN", "{id}");
+        }
+        // A key that comes with the token is nobody's.
+        for (header, value) in [
+            ("jwk", json!({ "kty": "oct", "k": "AAAA" })),
+            ("jku", json!("http://127.0.0.1/")),
+        ] {
+            let header = json!({ "alg": "HS512", "typ": "JWT", "kid": "b", header: value });
+            assert_eq!(code(tokens.verify(&forge(&header, &claims()))), "INVALID_TOKEN");
         }
     }
 }

@@ -29,6 +29,8 @@ mod problems;
 mod profiles;
 #[path = "api/queries.rs"]
 mod queries;
+#[path = "api/refresh.rs"]
+mod refresh;
 #[path = "api/rooms.rs"]
 mod rooms;
 #[path = "api/sessions.rs"]

@@ -6,6 +6,7 @@ use crate::body::Json;
 use crate::database::despite_deadlocks;
 use crate::names::{Nickname, Password, Phone, RealName};
 use crate::problem::{Code, Fields, Problem};
+use crate::refresh;
 use crate::token::SignedIn;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -127,7 +128,8 @@ fn wrong_password() -> Problem {
     Problem::new(Code::WrongPassword).with_field("password", "is not the member's")
 }
 
-/// All of it or, if a value is taken, nothing; false if the password is no longer the one confirmed.
+/// All of it or, if a value is taken, nothing; false if the password is no longer the one confirmed. A new password
+/// ends every session: whoever knew the old one is out.
 async fn update(
     pool: &MySqlPool,
     member: MemberId,
@@ -136,6 +138,7 @@ async fn update(
     Confirmed(hash): &Confirmed,
 ) -> sqlx::Result<bool> {
     let phone = change.phone.as_ref();
+    let mut transaction = pool.begin().await?;
     let updated = sqlx::query(
         "UPDATE members SET real_name = COALESCE(?, real_name), nickname = COALESCE(?, nickname), \
                 phone = IF(?, ?, phone), password_hash = COALESCE(?, password_hash) \
@@ -148,8 +151,12 @@ async fn update(
     .bind(new_hash)
     .bind(member)
     .bind(hash)
-    .execute(pool)
+    .execute(&mut *transaction)
     .await?;
+    if new_hash.is_some() && updated.rows_affected() > 0 {
+        refresh::end_all(&mut *transaction, member).await?;
+    }
+    transaction.commit().await?;
     Ok(updated.rows_affected() > 0)
 }
 

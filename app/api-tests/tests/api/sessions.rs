@@ -99,6 +99,9 @@ async fn a_forged_token_lets_nobody_in() {
     let other = with(&decoded(claims), &[("sub", json!("1"))]);
     let expired = with(&decoded(claims), &[("exp", json!(1))]);
     let none = encoded(&json!({ "alg": "none", "typ": "JWT" }));
+    let rs256 = encoded(&json!({ "alg": "RS256", "typ": "JWT" }));
+    let named = encoded(&json!({ "alg": "HS512", "typ": "JWT", "kid": "../../dev/null" }));
+    let own_key = encoded(&json!({ "alg": "HS512", "typ": "JWT", "jwk": { "kty": "oct", "k": "AAAA" } }));
     let hs256 = encoded(&json!({ "alg": "HS256", "typ": "JWT" }));
     for (what, token) in [
         ("a longer life", format!("{header}.{}.{signature}", encoded(&later))),
@@ -110,6 +113,9 @@ async fn a_forged_token_lets_nobody_in() {
         ("no algorithm", format!("{none}.{claims}.")),
         ("no algorithm, signed", format!("{none}.{claims}.{signature}")),
         ("a weaker algorithm", format!("{hs256}.{claims}.{signature}")),
+        ("a public key's algorithm", format!("{rs256}.{claims}.{signature}")),
+        ("a key that is not there", format!("{named}.{claims}.{signature}")),
+        ("a key of its own", format!("{own_key}.{claims}.{signature}")),
         ("no signature", format!("{header}.{claims}.")),
         ("a cut signature", member.token[..member.token.len() - 8].to_owned()),
         ("nonsense", "nonsense".to_owned()),
