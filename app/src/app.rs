@@ -32,6 +32,7 @@ pub struct Parts {
     /// Who is to be told of new messages at once.
     pub feed: Feed,
     pub places: Places,
+    pub public_proxies: u8,
     draining: watch::Sender<bool>,
 }
 
@@ -56,6 +57,7 @@ impl App {
             bell: Bell::default(),
             feed: Feed::default(),
             places: Places::default(),
+            public_proxies: config.public_proxies,
             draining: watch::Sender::new(false),
         }))
     }

@@ -31,6 +31,7 @@ pub struct Config {
     pub mail: MailConfig,
     pub jwt_keys: Keys,
     pub release: Release,
+    pub public_proxies: u8,
     pub log: EnvFilter,
 }
 
@@ -54,9 +55,12 @@ impl Config {
         let bucket = bucket::bucket(read, &mut problems);
         let mail = problems.note(MailConfig::read(read));
         let jwt_keys = problems.note(Keys::parse(read("JWT_KEY")));
+        let public_proxies = problems.note(public_proxies(read("PUBLIC_PROXIES")));
         let log = problems.note(log_filter(read("RUST_LOG")));
-        match (listen, database, jwt_keys, mail, log) {
-            (Some(listen), Some(database), Some(jwt_keys), Some(mail), Some(log)) if problems.0.is_empty() => {
+        match (listen, database, jwt_keys, mail, public_proxies, log) {
+            (Some(listen), Some(database), Some(jwt_keys), Some(mail), Some(public_proxies), Some(log))
+                if problems.0.is_empty() =>
+            {
                 Ok(Config {
                     listen,
                     database,
@@ -67,6 +71,7 @@ impl Config {
                         id: read("RELEASE_ID"),
                         commit: read("RELEASE_COMMIT"),
                     },
+                    public_proxies,
                     log,
                 })
             }
@@ -176,6 +181,13 @@ fn pool_max(value: Option<String>) -> Result<u32, String> {
     }
 }
 
+fn public_proxies(value: Option<String>) -> Result<u8, String> {
+    let value = value.unwrap_or_else(|| "0".to_owned());
+    value
+        .parse()
+        .map_err(|_| format!("PUBLIC_PROXIES must be a small number such as 1; it is `{value}`"))
+}
+
 fn log_filter(value: Option<String>) -> Result<EnvFilter, String> {
     let value = value.unwrap_or_else(|| "info".to_owned());
     EnvFilter::try_new(&value).map_err(|error| format!("RUST_LOG `{value}` is not understood: {error}"))
@@ -220,6 +232,7 @@ mod tests {
             ("DB_URL", "mysql://root:hunter2@db/app"),
             ("DB_POOL_MAX", "0"),
             ("JWT_KEY", "too-short-secret"),
+            ("PUBLIC_PROXIES", "many"),
             ("RUST_LOG", "a=b=c"),
         ]);
         for name in [
@@ -229,6 +242,7 @@ mod tests {
             "DB_URL holds",
             "DB_POOL_MAX",
             "JWT_KEY",
+            "PUBLIC_PROXIES",
             "RUST_LOG",
         ] {
             assert!(report.contains(name), "{name} is not in:\n{report}");

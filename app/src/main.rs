@@ -1,6 +1,8 @@
 //! The API server, and what it needs around it: `serve` (the default), `healthcheck` and `migrate`.
 
+mod address;
 mod app;
+mod attempts;
 mod author;
 mod body;
 mod comments;
@@ -30,6 +32,7 @@ mod request;
 mod s3;
 mod server;
 mod sessions;
+mod sweep;
 mod token;
 mod welcome;
 
@@ -44,19 +47,20 @@ usage: instagram [serve | healthcheck | migrate]
   migrate      bring the database to the schema this binary needs
 
 environment:
-  LISTEN        address and port (default 0.0.0.0:8080)
-  DB_URL        mysql://HOST[:PORT]/DATABASE, with DB_USERNAME and DB_PASSWORD
-  DATABASE_URL  mysql://USER:PASSWORD@HOST[:PORT]/DATABASE, instead of those three
-  JWT_KEY       at least 32 bytes, the same on every host; or several ID:KEY with commas between, the first signs
-  DB_POOL_MAX   most connections to the database (default 10)
-  S3_ENDPOINT   http(s)://HOST[:PORT] of a store for photos, with S3_BUCKET, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
-                and, where they differ, S3_REGION (default us-east-1) and S3_PUBLIC_ENDPOINT, as clients reach it
-  MAIL_FROM     the address that mail comes from (default no-reply@instagram.example)
-  MAIL_DIR      a folder that takes the mail, the same for every process; or
-  MAIL_SMTP     HOST:PORT of the server that takes the mail; with neither it is kept in the database
-  MAIL_TLS      `starttls` (the default) or `off`
-  MAIL_USERNAME and MAIL_PASSWORD, where the server wants them
-  RUST_LOG      what to log (default info)";
+  LISTEN          address and port (default 0.0.0.0:8080)
+  DB_URL          mysql://HOST[:PORT]/DATABASE, with DB_USERNAME and DB_PASSWORD
+  DATABASE_URL    mysql://USER:PASSWORD@HOST[:PORT]/DATABASE, instead of those three
+  JWT_KEY         at least 32 bytes, the same on every host; or several ID:KEY with commas between, the first signs
+  DB_POOL_MAX     most connections to the database (default 10)
+  PUBLIC_PROXIES  how many proxies with public addresses, such as a CDN, are in front (default 0)
+  S3_ENDPOINT     http(s)://HOST[:PORT] of a store for photos, with S3_BUCKET, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
+                  and, where they differ, S3_REGION (default us-east-1) and S3_PUBLIC_ENDPOINT, as clients reach it
+  MAIL_FROM       the address that mail comes from (default no-reply@instagram.example)
+  MAIL_DIR        a folder that takes the mail, the same for every process; or
+  MAIL_SMTP       HOST:PORT of the server that takes the mail; with neither it is kept in the database
+  MAIL_TLS        `starttls` (the default) or `off`
+  MAIL_USERNAME   and MAIL_PASSWORD, where the server wants them
+  RUST_LOG        what to log (default info)";
 
 const BAD_INPUT: u8 = 2;
 

@@ -164,6 +164,14 @@ impl fmt::Debug for Password {
 }
 
 impl SignInName {
+    pub fn as_str(&self) -> &str {
+        match self {
+            SignInName::Email(email) => email.as_str(),
+            SignInName::Phone(phone) => phone.as_str(),
+            SignInName::Nickname(nickname) => nickname.as_str(),
+        }
+    }
+
     pub fn parse(value: &str) -> Result<SignInName, String> {
         if value.contains('@') {
             return Email::parse(value).map(SignInName::Email);

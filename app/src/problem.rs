@@ -21,6 +21,7 @@ pub enum Code {
     InvalidRefreshToken,
     WrongCredentials,
     WrongPassword,
+    TooManyAttempts,
     TakenEmail,
     TakenNickname,
     TakenPhone,
@@ -82,6 +83,11 @@ impl Code {
             ),
             Code::WrongCredentials => (StatusCode::UNAUTHORIZED, "WRONG_CREDENTIALS", "Wrong name or password"),
             Code::WrongPassword => (StatusCode::FORBIDDEN, "WRONG_PASSWORD", "This is not the password"),
+            Code::TooManyAttempts => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "TOO_MANY_ATTEMPTS",
+                "Too many wrong passwords; try again later",
+            ),
             Code::TakenEmail => (StatusCode::CONFLICT, "TAKEN_EMAIL", "This e-mail address is taken"),
             Code::TakenNickname => (StatusCode::CONFLICT, "TAKEN_NICKNAME", "This nickname is taken"),
             Code::TakenPhone => (StatusCode::CONFLICT, "TAKEN_PHONE", "This telephone number is taken"),
@@ -169,6 +175,7 @@ pub struct Problem {
     status: StatusCode,
     detail: Option<String>,
     errors: Vec<FieldError>,
+    retry_after_secs: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,12 +191,20 @@ impl Problem {
             status: code.status(),
             detail: None,
             errors: Vec::new(),
+            retry_after_secs: (code.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
         }
     }
 
     pub fn with_detail(self, detail: impl Into<String>) -> Problem {
         Problem {
             detail: Some(detail.into()),
+            ..self
+        }
+    }
+
+    pub fn with_retry_after_secs(self, secs: u64) -> Problem {
+        Problem {
+            retry_after_secs: Some(secs),
             ..self
         }
     }
@@ -257,8 +272,8 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(secs) = self.retry_after_secs {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));
         }
         response.extensions_mut().insert(self);
         response

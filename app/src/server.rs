@@ -1,13 +1,17 @@
 //! `serve`: the listening socket, its connections, and how they end.
 
+use crate::address::Peer;
 use crate::app::App;
 use crate::config::Config;
 use crate::jobs::Workers;
-use crate::{mail, messages, queries};
+use crate::{mail, messages, queries, sweep};
 use anyhow::Context;
 use axum::Router;
 use futures_util::FutureExt;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::sync::Arc;
@@ -58,6 +62,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
             closing: watch::Sender::new(()),
         },
     };
+    tokio::spawn(sweep::keep_sweeping(app.database.pool.clone()));
     tokio::select! {
         () = door.keep_open() => {}
         noticed = notice(&app) => noticed?,
@@ -123,7 +128,7 @@ impl Door {
             return;
         };
         match self.listener.accept().await {
-            Ok((stream, _)) => self.serve(stream, place),
+            Ok((stream, peer)) => self.serve(stream, Peer(peer.ip()), place),
             Err(error) => {
                 tracing::warn!(cause = %error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -131,13 +136,18 @@ impl Door {
         }
     }
 
-    fn serve(&self, stream: TcpStream, place: OwnedSemaphorePermit) {
+    fn serve(&self, stream: TcpStream, peer: Peer, place: OwnedSemaphorePermit) {
         // Only costs latency when it fails.
         stream.set_nodelay(true).ok();
+        let router = TowerToHyperService::new(self.router.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            router.call(request)
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.router.clone()))
+            .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut closing = self.connections.closing.subscribe();
         tokio::spawn(async move {

@@ -3,7 +3,9 @@
 //! An access token is believed without asking the database, so it lives on for its quarter of an hour after its session
 //! has ended.
 
+use crate::address::ClientAddress;
 use crate::app::App;
+use crate::attempts::{Attempt, Subject};
 use crate::body::Json;
 use crate::database::despite_deadlocks;
 use crate::members::MemberId;
@@ -64,18 +66,24 @@ impl SignInBody {
 
 async fn sign_in(
     State(app): State<App>,
+    address: ClientAddress,
     Json(body): Json<SignInBody>,
 ) -> Result<(StatusCode, axum::Json<Session>), Problem> {
     let (name, password) = body.parse()?;
-    let (id, hash) = match find(&app.database.pool, &name).await? {
+    let pool = &app.database.pool;
+    let mut attempt = Attempt::new(pool);
+    attempt.count(Subject::Address(address)).await?;
+    let (id, hash) = match find(pool, &name).await? {
         Some(credentials) => (Some(credentials.id), Some(credentials.password_hash)),
         None => (None, None),
     };
-    let is_right = app.passwords.verify(password, hash.clone()).await?;
+    let account = id.map_or_else(|| Subject::Name(name.as_str().to_owned()), Subject::Member);
+    attempt.count(account).await?;
+    let is_right = attempt.verify(&app.passwords, password, hash.clone()).await?;
     let Some((id, hash)) = id.zip(hash).filter(|_| is_right) else {
         return Err(Problem::new(Code::WrongCredentials));
     };
-    let token = despite_deadlocks(|| refresh::start(&app.database.pool, id, &hash)).await?;
+    let token = despite_deadlocks(|| refresh::start(pool, id, &hash)).await?;
     let token = token.ok_or_else(|| Problem::new(Code::WrongCredentials))?;
     Ok((StatusCode::CREATED, axum::Json(Session::new(&app, id, &token)?)))
 }
@@ -107,13 +115,10 @@ impl Session {
 }
 
 async fn find(pool: &MySqlPool, name: &SignInName) -> sqlx::Result<Option<Credentials>> {
-    let (query, value) = match name {
-        SignInName::Email(email) => ("SELECT id, password_hash FROM members WHERE email = ?", email.as_str()),
-        SignInName::Phone(phone) => ("SELECT id, password_hash FROM members WHERE phone = ?", phone.as_str()),
-        SignInName::Nickname(nickname) => (
-            "SELECT id, password_hash FROM members WHERE nickname = ?",
-            nickname.as_str(),
-        ),
+    let query = match name {
+        SignInName::Email(_) => "SELECT id, password_hash FROM members WHERE email = ?",
+        SignInName::Phone(_) => "SELECT id, password_hash FROM members WHERE phone = ?",
+        SignInName::Nickname(_) => "SELECT id, password_hash FROM members WHERE nickname = ?",
     };
-    sqlx::query_as(query).bind(value).fetch_optional(pool).await
+    sqlx::query_as(query).bind(name.as_str()).fetch_optional(pool).await
 }

@@ -3,6 +3,8 @@
 
 #[path = "api/accounts.rs"]
 mod accounts;
+#[path = "api/attempts.rs"]
+mod attempts;
 #[path = "api/client.rs"]
 mod client;
 #[path = "api/comments.rs"]

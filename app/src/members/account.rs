@@ -2,6 +2,7 @@
 
 use super::{Member, MemberId, find, taken};
 use crate::app::App;
+use crate::attempts::{Attempt, Subject};
 use crate::body::Json;
 use crate::database::despite_deadlocks;
 use crate::names::{Nickname, Password, Phone, RealName};
@@ -118,7 +119,9 @@ async fn confirm(app: &App, member: MemberId, password: Password) -> Result<Conf
         .fetch_optional(&app.database.pool)
         .await?;
     let hash = hash.ok_or_else(|| Problem::new(Code::InvalidToken))?;
-    if !app.passwords.verify(password, Some(hash.clone())).await? {
+    let mut attempt = Attempt::new(&app.database.pool);
+    attempt.count(Subject::Member(member)).await?;
+    if !attempt.verify(&app.passwords, password, Some(hash.clone())).await? {
         return Err(wrong_password());
     }
     Ok(Confirmed(hash))
