@@ -125,6 +125,7 @@ fn shape_problem(path: &str, message: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::Language;
     use serde::Deserialize;
     use serde_json::Value;
 
@@ -137,7 +138,9 @@ mod tests {
     }
 
     fn refused(body: &str) -> (String, Option<String>) {
-        let problem = parse::<Shape>(body.as_bytes()).expect_err(body).render("test");
+        let problem = parse::<Shape>(body.as_bytes())
+            .expect_err(body)
+            .render("test", Language::English);
         let problem: Value = serde_json::from_str(&problem).expect("a problem is JSON");
         (
             problem["code"].as_str().expect("code").to_owned(),

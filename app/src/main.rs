@@ -12,6 +12,7 @@ mod follows;
 mod healthcheck;
 mod jobs;
 mod keys;
+mod language;
 mod likes;
 mod mail;
 mod media;

@@ -1,6 +1,7 @@
 //! What happens around every request: an id, a deadline, a line in the log, a count, and problems written out.
 
 use crate::app::App;
+use crate::language::Language;
 use crate::problem::{Code, Problem};
 use crate::queries;
 use axum::extract::{MatchedPath, Request, State};
@@ -21,6 +22,7 @@ const REQUEST_ID_MAX_BYTES: usize = 64;
 pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(request.headers());
+    let language = Language::choose(request.headers());
     let method = request.method().clone();
     let route = request
         .extensions()
@@ -30,7 +32,7 @@ pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Re
     let span = tracing::info_span!("request", request_id = %id, %method, %route);
 
     let (response, queries) = queries::counted(answer(request, next)).instrument(span.clone()).await;
-    let mut response = finish(response, &id);
+    let mut response = finish(response, &id, language);
     if app.is_draining() {
         response
             .headers_mut()
@@ -61,7 +63,7 @@ async fn answer(request: Request, next: Next) -> Response {
 }
 
 /// Writes problems out and sets the headers that every answer has.
-fn finish(mut response: Response, id: &str) -> Response {
+fn finish(mut response: Response, id: &str, language: Language) -> Response {
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     let is_ours = response
@@ -70,14 +72,13 @@ fn finish(mut response: Response, id: &str) -> Response {
         .is_some_and(|kind| kind == "application/json");
     let problem = response.extensions_mut().remove::<Problem>();
     if let Some(problem) = problem.or((is_error && !is_ours).then(|| Problem::of_status(status))) {
-        let body = problem.render(id);
-        response
-            .headers_mut()
-            .insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-        response.headers_mut().insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        let body = problem.render(id, language);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        let content_type = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, content_type);
+        headers.insert(header::CONTENT_LANGUAGE, language.tag());
+        headers.append(header::VARY, HeaderValue::from_static("accept-language"));
         *response.body_mut() = body.into();
     }
     let headers = response.headers_mut();

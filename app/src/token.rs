@@ -215,6 +215,7 @@ impl JwtVerifier for Hmac {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::Language;
     use serde_json::{Value, json};
 
     const KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -233,7 +234,8 @@ mod tests {
     }
 
     fn code(outcome: Result<MemberId, Problem>) -> String {
-        let problem: Value = serde_json::from_str(&outcome.expect_err("refused").render("test")).expect("JSON");
+        let problem: Value =
+            serde_json::from_str(&outcome.expect_err("refused").render("test", Language::English)).expect("JSON");
         problem["code"].as_str().expect("code").to_owned()
     }
 

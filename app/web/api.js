@@ -26,7 +26,8 @@ export function posts(token, before) {
 }
 
 async function call(method, path, { token, body }) {
-  const headers = { accept: "application/json" };
+  // Messages in the language of the page around them.
+  const headers = { accept: "application/json", "accept-language": document.documentElement.lang };
   if (token) headers.authorization = `Bearer ${token}`;
   if (body) headers["content-type"] = "application/json";
   let response;

@@ -96,7 +96,8 @@ mod tests {
 
     fn outcome(form: &str) -> Result<&[u8], String> {
         file_in(form.as_bytes(), "x").map_err(|problem| {
-            let problem: Value = serde_json::from_str(&problem.render("test")).expect("JSON");
+            let problem: Value =
+                serde_json::from_str(&problem.render("test", crate::language::Language::English)).expect("JSON");
             let field = problem["errors"][0]["field"].as_str().map(|field| format!(" {field}"));
             format!(
                 "{}{}",

@@ -96,3 +96,27 @@ async fn a_request_keeps_the_id_it_came_with_unless_that_is_no_word() {
     assert_ne!(forged.header("x-request-id"), "a b \"c\"");
     forged.expect_problem(StatusCode::NOT_FOUND, "NOT_FOUND_ROUTE", &[]);
 }
+
+#[tokio::test]
+async fn a_problem_is_told_in_korean_or_english_as_the_client_accepts() {
+    let client = Client::new();
+    let (korean, english) = ("게시글이 존재하지 않습니다", "There is no such post");
+    for (accepted, language, title) in [
+        ("ko", "ko", korean),
+        ("ko-KR,ko;q=0.9,en;q=0.8", "ko", korean),
+        ("fr, en;q=0.2, ko;q=0.3", "ko", korean),
+        ("en-US,en;q=0.9,ko;q=0.8", "en", english),
+        ("ko;q=0", "en", english),
+        ("fr", "en", english),
+        ("*", "en", english),
+        ("", "en", english),
+        (";q=;;,ko;q=x", "en", english),
+    ] {
+        let request = client.request(Method::GET, "/api/posts/0");
+        let answer = send(request.header("accept-language", accepted)).await;
+        assert_eq!(answer.header("content-language"), language, "{accepted}");
+        assert_eq!(answer.header("vary"), "accept-language", "{accepted}");
+        assert_eq!(answer.json()["title"], title, "{accepted}");
+        answer.expect_problem(StatusCode::NOT_FOUND, "NOT_FOUND_POST", &[]);
+    }
+}

@@ -81,11 +81,11 @@ async fn who_logs_out_can_refresh_no_more_and_may_log_out_again() {
     let (first, other) = (session(&client, &member).await, session(&client, &member).await);
     let body = json!({ "refresh_token": first["refresh_token"] });
     for _ in 0..2 {
-        client.post("/api/sessions/logout", &body).await.expect_nothing();
+        client.post("/api/sessions/logout", &body).await.expect_no_content();
         expect_refused(refresh(&client, text(&first, "refresh_token")).await);
     }
     let nobodys = json!({ "refresh_token": "nobody's" });
-    client.post("/api/sessions/logout", &nobodys).await.expect_nothing();
+    client.post("/api/sessions/logout", &nobodys).await.expect_no_content();
     refresh(&client, text(&other, "refresh_token"))
         .await
         .expect(StatusCode::OK);
@@ -115,7 +115,7 @@ async fn a_new_password_and_a_withdrawal_end_every_session() {
     client
         .post_as(&member.token, "/api/me/withdrawal", &body)
         .await
-        .expect_nothing();
+        .expect_no_content();
     expect_refused(refresh(&client, text(&last, "refresh_token")).await);
 }
 
