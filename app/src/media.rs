@@ -25,6 +25,7 @@ use photo::{Format, Photo};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::Duration;
+pub use store::READY;
 use store::{Media, NewMedia};
 use tokio::sync::{Semaphore, SemaphorePermit};
 

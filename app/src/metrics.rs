@@ -19,8 +19,8 @@ pub struct Metrics(Mutex<Series>);
 struct Series {
     requests: BTreeMap<(String, String, u16), u64>,
     latency: BTreeMap<String, Histogram>,
-    queries: BTreeMap<(String, u64), u64>,
     jobs: BTreeMap<(&'static str, &'static str), u64>,
+    queries: BTreeMap<(String, String, u64), u64>,
 }
 
 #[derive(Debug, Default)]
@@ -55,10 +55,10 @@ impl Metrics {
             .record(took.as_secs_f64());
     }
 
-    /// How many queries a request to `route` took.
-    pub fn record_queries(&self, route: &str, queries: u64) {
+    /// How many queries one request took.
+    pub fn record_queries(&self, method: &str, route: &str, queries: u64) {
         let mut series = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let kind = (route.to_owned(), queries.min(MOST_QUERIES));
+        let kind = (method.to_owned(), route.to_owned(), queries.min(MOST_QUERIES));
         *series.queries.entry(kind).or_default() += 1;
     }
 
@@ -127,8 +127,11 @@ impl Series {
             text,
             "# HELP {name} Requests answered, by how many database queries each took.\n# TYPE {name} counter"
         )?;
-        for ((route, queries), count) in &self.queries {
-            writeln!(text, "{name}{{route=\"{route}\",queries=\"{queries}\"}} {count}")?;
+        for ((method, route, queries), count) in &self.queries {
+            writeln!(
+                text,
+                "{name}{{method=\"{method}\",route=\"{route}\",queries=\"{queries}\"}} {count}"
+            )?;
         }
         writeln!(
             text,
@@ -181,10 +184,10 @@ mod tests {
         let metrics = Metrics::default();
         metrics.record("GET", "/api/posts", 200, Duration::from_millis(3));
         metrics.record("GET", "/api/posts", 200, Duration::from_secs(60));
-        metrics.record_queries("/api/posts", 2);
-        metrics.record_queries("/api/posts", 2);
-        metrics.record_queries("/api/posts", u64::MAX);
         metrics.count_job("mail", "done");
+        metrics.record_queries("GET", "/api/posts", 2);
+        metrics.record_queries("GET", "/api/posts", 2);
+        metrics.record_queries("GET", "/api/posts", u64::MAX);
         let text = metrics.render(Gauges {
             pool_max: 10,
             pool_open: 3,
@@ -199,9 +202,9 @@ mod tests {
             "http_request_duration_seconds_bucket{route=\"/api/posts\",le=\"5\"} 1",
             "http_request_duration_seconds_bucket{route=\"/api/posts\",le=\"+Inf\"} 2",
             "http_request_duration_seconds_count{route=\"/api/posts\"} 2",
-            "http_requests_by_queries_total{route=\"/api/posts\",queries=\"2\"} 2",
-            "http_requests_by_queries_total{route=\"/api/posts\",queries=\"32\"} 1",
             "jobs_total{kind=\"mail\",outcome=\"done\"} 1",
+            "http_requests_by_queries_total{method=\"GET\",route=\"/api/posts\",queries=\"2\"} 2",
+            "http_requests_by_queries_total{method=\"GET\",route=\"/api/posts\",queries=\"32\"} 1",
             "db_pool_connections{state=\"used\"} 2",
             "db_pool_connections_max 10",
             "live_connections 7",

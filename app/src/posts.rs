@@ -1,11 +1,13 @@
 //! Posts: making, changing and deleting one, and reading them, newest first.
 
 mod lists;
+mod photos;
 mod post;
 
 use crate::app::App;
 use crate::body::{Json, id_in_path};
 use crate::database::{despite_deadlocks, violated_foreign_key};
+use crate::media::MediaId;
 use crate::members::MemberId;
 use crate::problem::{Code, Fields, Problem};
 use crate::prose::Prose;
@@ -16,6 +18,7 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse};
 use axum::routing::get;
+use photos::Photos;
 use post::Post;
 use serde::{Deserialize, Serialize};
 use sqlx::{MySqlPool, query_scalar};
@@ -42,20 +45,57 @@ impl<S: Send + Sync> FromRequestParts<S> for PostId {
     }
 }
 
-/// What is written in a post, first or anew.
+/// What a post is made of; in an update, what is left out stays as it is.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PostBody {
-    text: String,
+    text: Option<String>,
+    photos: Option<Vec<MediaId>>,
+}
+
+struct Draft {
+    text: Option<Prose>,
+    photos: Photos,
+}
+
+struct Change {
+    text: Option<Prose>,
+    photos: Option<Photos>,
 }
 
 impl PostBody {
-    fn parse(&self) -> Result<Prose, Problem> {
-        let mut fields = Fields::default();
-        fields
-            .check("text", Prose::parse(&self.text, TEXT_MAX_CHARS))
-            .ok_or_else(|| fields.into_problem())
+    fn parse_draft(self) -> Result<Draft, Problem> {
+        let photos = self.photos.or(Some(Vec::new()));
+        let Change { text, photos } = PostBody { photos, ..self }.parse()?;
+        match photos {
+            Some(photos) if text.is_some() || !photos.is_empty() => Ok(Draft { text, photos }),
+            _ => Err(Problem::new(Code::InvalidFields).with_field("text", "is required where there are no photos")),
+        }
     }
+
+    fn parse_change(self) -> Result<Change, Problem> {
+        let change = self.parse()?;
+        if change.text.is_none() && change.photos.is_none() {
+            return Err(Problem::new(Code::InvalidFields).with_field("text", "or `photos` is required"));
+        }
+        Ok(change)
+    }
+
+    fn parse(self) -> Result<Change, Problem> {
+        let mut fields = Fields::default();
+        let text = self.text.map(|text| Prose::parse(&text, TEXT_MAX_CHARS));
+        let text = fields.check("text", text.transpose());
+        let photos = fields.check("photos", self.photos.as_deref().map(Photos::parse).transpose());
+        match (text, photos) {
+            (Some(text), Some(photos)) => Ok(Change { text, photos }),
+            _ => Err(fields.into_problem()),
+        }
+    }
+}
+
+/// They are another's, still awaited, or not there: which of these is nobody else's business.
+fn not_your_photos() -> Problem {
+    Problem::new(Code::InvalidFields).with_field("photos", "must be photos that you have uploaded")
 }
 
 async fn create(
@@ -63,13 +103,15 @@ async fn create(
     SignedIn(author): SignedIn,
     Json(body): Json<PostBody>,
 ) -> Result<impl IntoResponse, Problem> {
-    let id = insert(&app.database.pool, author, &body.parse()?)
+    let draft = body.parse_draft()?;
+    let id = despite_deadlocks(|| insert(&app.database.pool, author, &draft))
         .await
         .map_err(|error| match violated_foreign_key(&error) {
             // The author is gone though the token still lives.
             Some(_) => Problem::new(Code::InvalidToken),
             None => error.into(),
-        })?;
+        })?
+        .ok_or_else(not_your_photos)?;
     let post = found(&app.database.pool, id, Some(author)).await?;
     let location = AppendHeaders([(header::LOCATION, format!("/api/posts/{}", id.0))]);
     Ok((StatusCode::CREATED, location, axum::Json(post)))
@@ -87,11 +129,12 @@ async fn update(
     Json(body): Json<PostBody>,
 ) -> Result<axum::Json<Post>, Problem> {
     let pool = &app.database.pool;
-    let text = body.parse()?;
-    if !despite_deadlocks(|| change(pool, id, author, &text)).await? {
-        return Err(refusal(pool, id).await?);
+    let change = body.parse_change()?;
+    match despite_deadlocks(|| apply(pool, id, author, &change)).await? {
+        Applied::Whole => found(pool, id, Some(author)).await.map(axum::Json),
+        Applied::NotYours => Err(refusal(pool, id).await?),
+        Applied::NotYourPhotos => Err(not_your_photos()),
     }
-    found(pool, id, Some(author)).await.map(axum::Json)
 }
 
 async fn remove(State(app): State<App>, SignedIn(author): SignedIn, id: PostId) -> Result<StatusCode, Problem> {
@@ -124,25 +167,50 @@ pub async fn exists(pool: &MySqlPool, id: PostId) -> sqlx::Result<bool> {
         .await
 }
 
-async fn insert(pool: &MySqlPool, author: MemberId, text: &Prose) -> sqlx::Result<PostId> {
+/// `None` if the photos are not the author's.
+async fn insert(pool: &MySqlPool, author: MemberId, draft: &Draft) -> sqlx::Result<Option<PostId>> {
+    let mut transaction = pool.begin().await?;
     let inserted = sqlx::query("INSERT INTO posts (member_id, text) VALUES (?, ?)")
         .bind(author)
-        .bind(text.as_str())
-        .execute(pool)
+        .bind(draft.text.as_ref().map_or("", Prose::as_str))
+        .execute(&mut *transaction)
         .await?;
-    Ok(PostId(inserted.last_insert_id()))
+    let id = PostId(inserted.last_insert_id());
+    if !photos::attach(&mut transaction, id, author, &draft.photos).await? {
+        return Ok(None);
+    }
+    transaction.commit().await?;
+    Ok(Some(id))
 }
 
-/// Whether the post is there and the author's.
-async fn change(pool: &MySqlPool, id: PostId, author: MemberId, text: &Prose) -> sqlx::Result<bool> {
-    let changed =
-        sqlx::query("UPDATE posts SET text = ?, updated_at = CURRENT_TIMESTAMP(6) WHERE id = ? AND member_id = ?")
-            .bind(text.as_str())
-            .bind(id)
-            .bind(author)
-            .execute(pool)
-            .await?;
-    Ok(changed.rows_affected() > 0)
+enum Applied {
+    Whole,
+    /// The post is not the author's, or not there.
+    NotYours,
+    NotYourPhotos,
+}
+
+async fn apply(pool: &MySqlPool, id: PostId, author: MemberId, change: &Change) -> sqlx::Result<Applied> {
+    let mut transaction = pool.begin().await?;
+    let changed = sqlx::query(
+        "UPDATE posts SET text = COALESCE(?, text), updated_at = CURRENT_TIMESTAMP(6) WHERE id = ? AND member_id = ?",
+    )
+    .bind(change.text.as_ref().map(Prose::as_str))
+    .bind(id)
+    .bind(author)
+    .execute(&mut *transaction)
+    .await?;
+    if changed.rows_affected() == 0 {
+        return Ok(Applied::NotYours);
+    }
+    if let Some(photos) = &change.photos {
+        photos::detach(&mut transaction, id).await?;
+        if !photos::attach(&mut transaction, id, author, photos).await? {
+            return Ok(Applied::NotYourPhotos);
+        }
+    }
+    transaction.commit().await?;
+    Ok(Applied::Whole)
 }
 
 /// Whether the post was there and the author's. Its likes and comments go with it, by their foreign keys.

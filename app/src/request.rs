@@ -41,7 +41,7 @@ pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Re
 
     let (status, took) = (response.status().as_u16(), started.elapsed());
     app.metrics.record(known(&method), &route, status, took);
-    app.metrics.record_queries(&route, queries);
+    app.metrics.record_queries(known(&method), &route, queries);
     let took_ms = took.as_secs_f64() * 1000.0;
     // Probes come every second; at `info` they would bury the rest.
     if matches!(route.as_str(), "/healthz" | "/readyz" | "/metrics") {

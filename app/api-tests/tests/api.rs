@@ -23,6 +23,8 @@ mod members;
 mod messages;
 #[path = "api/operations.rs"]
 mod operations;
+#[path = "api/photos.rs"]
+mod photos;
 #[path = "api/posts.rs"]
 mod posts;
 #[path = "api/problems.rs"]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::{FromRow, MySqlPool};
 
 const AWAITED: &str = "awaited";
-const READY: &str = "ready";
+pub const READY: &str = "ready";
 
 /// As only its owner sees it.
 #[derive(Debug, Serialize, FromRow)]

@@ -1,6 +1,7 @@
 //! A post as it is shown, and the queries that read one and many.
 
 use super::PostId;
+use super::photos::{self, Photo};
 use crate::author::Author;
 use crate::members::MemberId;
 use crate::page::Page;
@@ -10,7 +11,8 @@ use sqlx::{FromRow, MySqlPool};
 #[derive(Debug, Serialize)]
 pub struct Post {
     pub id: PostId,
-    text: String,
+    text: Option<String>,
+    photos: Vec<Photo>,
     author: Author,
     created_at: String,
     /// That of its making until it is first updated.
@@ -25,7 +27,7 @@ pub struct Post {
 #[derive(FromRow)]
 struct Row {
     id: PostId,
-    text: String,
+    text: Option<String>,
     author_id: MemberId,
     author_nickname: String,
     created_at: String,
@@ -35,11 +37,12 @@ struct Row {
     comment_count: i64,
 }
 
-impl From<Row> for Post {
-    fn from(row: Row) -> Post {
+impl Post {
+    fn new(row: Row, photos: Vec<Photo>) -> Post {
         Post {
             id: row.id,
             text: row.text,
+            photos,
             author: Author {
                 id: row.author_id,
                 nickname: row.author_nickname,
@@ -59,7 +62,7 @@ impl From<Row> for Post {
 macro_rules! select_posts {
     ($ids:literal) => {
         concat!(
-            "SELECT posts.id, posts.text, members.id AS author_id, members.nickname AS author_nickname, ",
+            "SELECT posts.id, NULLIF(posts.text, '') AS text, members.id AS author_id, members.nickname AS author_nickname, ",
             "DATE_FORMAT(posts.created_at, '%Y-%m-%dT%H:%i:%s.%f+09:00') AS created_at, ",
             "DATE_FORMAT(COALESCE(posts.updated_at, posts.created_at), '%Y-%m-%dT%H:%i:%s.%f+09:00') AS updated_at, ",
             "(SELECT COUNT(*) FROM likes WHERE likes.post_id = posts.id) AS like_count, ",
@@ -80,7 +83,7 @@ pub async fn find(pool: &MySqlPool, id: PostId, viewer: Option<MemberId>) -> sql
         .bind(id)
         .fetch_optional(pool)
         .await?;
-    Ok(row.map(Post::from))
+    Ok(with_photos(pool, row.into_iter().collect()).await?.pop())
 }
 
 pub async fn newest(pool: &MySqlPool, page: &Page, viewer: Option<MemberId>) -> sqlx::Result<Vec<Post>> {
@@ -91,5 +94,15 @@ pub async fn newest(pool: &MySqlPool, page: &Page, viewer: Option<MemberId>) -> 
         .bind(page.rows_to_fetch())
         .fetch_all(pool)
         .await?;
-    Ok(rows.into_iter().map(Post::from).collect())
+    with_photos(pool, rows).await
+}
+
+/// One query for the photos of all posts: a join would tell each post once for every photo.
+async fn with_photos(pool: &MySqlPool, rows: Vec<Row>) -> sqlx::Result<Vec<Post>> {
+    let mut photos = photos::of(pool, rows.iter().map(|row| row.id)).await?;
+    let posts = rows.into_iter().map(|row| {
+        let photos = photos.remove(&row.id.0).unwrap_or_default();
+        Post::new(row, photos)
+    });
+    Ok(posts.collect())
 }

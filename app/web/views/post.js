@@ -13,7 +13,7 @@ export function postCard(post) {
   const author = element("h2", { className: "author", textContent: nickname });
   return element("article", { className: "card post" },
     element("header", {}, avatar, author, time),
-    element("p", { className: "text", textContent: post.text }),
+    element("p", { className: "text", textContent: post.text ?? "", hidden: !post.text }),
     element("footer", { className: "marks" }, likeButton(post), comments(post)),
   );
 }

@@ -35,7 +35,7 @@ const MOST_OF_A_LIST: u64 = 2;
 
 async fn most_queries(client: &Client, route: &str) -> u64 {
     let metrics = client.get("/metrics").await.text;
-    let start = format!("http_requests_by_queries_total{{route=\"{route}\",queries=\"");
+    let start = format!("http_requests_by_queries_total{{method=\"GET\",route=\"{route}\",queries=\"");
     let counts = metrics
         .lines()
         .filter_map(|line| line.strip_prefix(&start)?.split('"').next()?.parse().ok());
