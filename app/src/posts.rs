@@ -28,6 +28,8 @@ const TEXT_MAX_CHARS: usize = 2_200;
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/api/posts", get(lists::everyones).post(create))
+        .route("/api/feed", get(lists::feed))
+        .route("/api/members/{member}/posts", get(lists::members))
         .route("/api/posts/{id}", get(show).patch(update).delete(remove))
 }
 

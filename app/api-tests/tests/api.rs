@@ -13,6 +13,8 @@ mod comments;
 mod follows;
 #[path = "api/likes.rs"]
 mod likes;
+#[path = "api/lists.rs"]
+mod lists;
 #[path = "api/live.rs"]
 mod live;
 #[path = "api/media.rs"]

@@ -1,13 +1,14 @@
-//! Lists of posts, newest first: everyone's.
+//! Lists of posts, newest first: everyone's, one member's, and those of the members whom a member follows.
 
 use super::post::{self, Post};
 use crate::app::App;
 use crate::body::Parameters;
+use crate::members::{self, MemberName};
 use crate::page::{Cursor, Page, PageQuery};
 use crate::problem::Problem;
 use crate::token::SignedIn;
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
@@ -32,5 +33,28 @@ pub async fn everyones(
     let page = Page::parse(&query)?;
     let viewer = viewer.map(|SignedIn(member)| member);
     let posts = post::newest(&app.database.pool, &page, viewer).await?;
+    Ok(Posts::cut(&page, posts))
+}
+
+pub async fn members(
+    State(app): State<App>,
+    viewer: Option<SignedIn>,
+    Path(member): Path<String>,
+    Parameters(query): Parameters<PageQuery>,
+) -> Result<Json<Posts>, Problem> {
+    let page = Page::parse(&query)?;
+    let viewer = viewer.map(|SignedIn(member)| member);
+    let member = members::resolve(&app.database.pool, &MemberName::parse(&member)?).await?;
+    let posts = post::newest_by(&app.database.pool, member, &page, viewer).await?;
+    Ok(Posts::cut(&page, posts))
+}
+
+pub async fn feed(
+    State(app): State<App>,
+    SignedIn(viewer): SignedIn,
+    Parameters(query): Parameters<PageQuery>,
+) -> Result<Json<Posts>, Problem> {
+    let page = Page::parse(&query)?;
+    let posts = post::newest_followed(&app.database.pool, viewer, &page).await?;
     Ok(Posts::cut(&page, posts))
 }
