@@ -17,6 +17,7 @@ use std::fmt;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 pub use queue::enqueue;
 
@@ -28,6 +29,7 @@ const OTHER_RELEASE_GRACE: Duration = Duration::from_secs(10);
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// After the database has failed.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(3);
+const COUNT_INTERVAL: Duration = Duration::from_secs(15);
 /// How many jobs of one kind a process works on at once.
 const MOST_AT_ONCE: usize = 4;
 /// How long a stopping process waits for attempts that are under way before it gives their jobs back.
@@ -141,7 +143,12 @@ impl Worker {
         R: Future<Output = Result<(), Failure>>,
     {
         let mut under_way = FuturesUnordered::new();
+        let mut counted = None;
         while !self.app.is_draining() {
+            if counted.is_none_or(|at: Instant| at.elapsed() >= COUNT_INTERVAL) {
+                self.count().await;
+                counted = Some(Instant::now());
+            }
             let room = MOST_AT_ONCE - under_way.len();
             let claims = self.claim(room).await;
             let may_be_more = claims.as_ref().is_ok_and(|claims| claims.len() == room);
@@ -165,6 +172,13 @@ impl Worker {
         let rest = async { while under_way.next().await.is_some() {} };
         tokio::time::timeout(STOP_TIMEOUT, rest).await.ok();
         self.give_back().await;
+    }
+
+    /// For the metrics; that the database is away is told by whoever claims.
+    async fn count(&self) {
+        if let Ok((waiting, given_up)) = queue::depth(&self.app.database.pool, self.kind).await {
+            self.app.metrics.set_jobs(self.kind.name(), waiting, given_up);
+        }
     }
 
     async fn claim(&self, room: usize) -> sqlx::Result<Vec<Claim>> {

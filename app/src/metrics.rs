@@ -21,6 +21,7 @@ struct Series {
     latency: BTreeMap<String, Histogram>,
     jobs: BTreeMap<(&'static str, &'static str), u64>,
     queries: BTreeMap<(String, String, u64), u64>,
+    jobs_there: BTreeMap<(&'static str, &'static str), i64>,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +66,12 @@ impl Metrics {
     pub fn count_job(&self, kind: &'static str, outcome: &'static str) {
         let mut series = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *series.jobs.entry((kind, outcome)).or_default() += 1;
+    }
+
+    pub fn set_jobs(&self, kind: &'static str, waiting: i64, given_up: i64) {
+        let mut series = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        series.jobs_there.insert((kind, "waiting"), waiting);
+        series.jobs_there.insert((kind, "given_up"), given_up);
     }
 
     pub fn render(&self, gauges: Gauges) -> String {
@@ -140,6 +147,13 @@ impl Series {
         for ((kind, outcome), count) in &self.jobs {
             writeln!(text, "jobs_total{{kind=\"{kind}\",outcome=\"{outcome}\"}} {count}")?;
         }
+        writeln!(
+            text,
+            "# HELP jobs Background jobs in the database, which all processes share.\n# TYPE jobs gauge"
+        )?;
+        for ((kind, state), count) in &self.jobs_there {
+            writeln!(text, "jobs{{kind=\"{kind}\",state=\"{state}\"}} {count}")?;
+        }
         Ok(())
     }
 }
@@ -188,6 +202,7 @@ mod tests {
         metrics.record_queries("GET", "/api/posts", 2);
         metrics.record_queries("GET", "/api/posts", 2);
         metrics.record_queries("GET", "/api/posts", u64::MAX);
+        metrics.set_jobs("mail", 3, 1);
         let text = metrics.render(Gauges {
             pool_max: 10,
             pool_open: 3,
@@ -205,6 +220,8 @@ mod tests {
             "jobs_total{kind=\"mail\",outcome=\"done\"} 1",
             "http_requests_by_queries_total{method=\"GET\",route=\"/api/posts\",queries=\"2\"} 2",
             "http_requests_by_queries_total{method=\"GET\",route=\"/api/posts\",queries=\"32\"} 1",
+            "jobs{kind=\"mail\",state=\"waiting\"} 3",
+            "jobs{kind=\"mail\",state=\"given_up\"} 1",
             "db_pool_connections{state=\"used\"} 2",
             "db_pool_connections_max 10",
             "live_connections 7",

@@ -44,7 +44,7 @@ pub async fn claim(
 ) -> sqlx::Result<Vec<Claim>> {
     let mut connection = pool.acquire().await?;
     // Locks the rows alone and not the gaps between them, which would hold up whoever enqueues.
-    sqlx::query("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+    sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         .execute(&mut *connection)
         .await?;
     let mut transaction = sqlx::Connection::begin(&mut *connection).await?;
@@ -75,6 +75,14 @@ pub async fn claim(
     }
     transaction.commit().await?;
     Ok(claims)
+}
+
+/// How many jobs wait or are under way, and how many were given up.
+pub async fn depth(pool: &MySqlPool, kind: Kind) -> sqlx::Result<(i64, i64)> {
+    sqlx::query_as("SELECT COUNT(due_at), COUNT(*) - COUNT(due_at) FROM jobs WHERE kind = ?")
+        .bind(kind.name())
+        .fetch_one(pool)
+        .await
 }
 
 /// Touches the job only while it is still this worker's.

@@ -15,7 +15,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
+/// Between two looks when there is nothing new in this process, and when there is.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// After the database has failed.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
 /// Ids at least this old are taken to be all visible; the sweep finds those that were not.
@@ -182,17 +184,18 @@ pub async fn follow(app: App) {
             }
             continue;
         }
-        let pause = match look(&app, &mut tail).await {
+        let rest = match look(&app, &mut tail).await {
             Ok(true) => Duration::ZERO,
-            Ok(false) => LOOK_INTERVAL,
+            Ok(false) => LOOK_INTERVAL - LOOK_PAUSE,
             Err(error) => {
                 tracing::warn!(cause = %error, "cannot look for new messages");
                 TROUBLE_PAUSE
             }
         };
+        tokio::time::sleep(LOOK_PAUSE).await;
         tokio::select! {
-            () = app.feed.look.notified(), if pause == LOOK_INTERVAL => {}
-            () = tokio::time::sleep(pause) => {}
+            () = app.feed.look.notified() => {}
+            () = tokio::time::sleep(rest) => {}
         }
     }
 }

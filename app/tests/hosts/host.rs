@@ -1,18 +1,23 @@
 //! One process of the binary, as a host runs it, and its clients.
 
 use crate::database::Database;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::{SinkExt, StreamExt};
+use ring::hmac;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Message as Frame, client::IntoClientRequest as _};
 
 pub const DEADLINE: Duration = Duration::from_secs(20);
+
+const JWT_KEY: &str = "0123456789abcdef0123456789abcdef";
 
 pub struct Host {
     child: Child,
@@ -34,7 +39,7 @@ impl Host {
             .env_clear()
             .env("LISTEN", address.to_string())
             .env("DATABASE_URL", &database.url)
-            .env("JWT_KEY", "0123456789abcdef0123456789abcdef")
+            .env("JWT_KEY", JWT_KEY)
             .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .spawn()
@@ -70,6 +75,11 @@ impl Host {
         } else {
             body.to_string()
         };
+        let (status, body) = self.exchange(method, path, token, &body).await;
+        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+    }
+
+    async fn exchange(&self, method: &str, path: &str, token: &str, body: &str) -> (u16, String) {
         let authorization = match token {
             "" => String::new(),
             token => format!("Authorization: Bearer {token}\r\n"),
@@ -93,7 +103,7 @@ impl Host {
             .and_then(|status| status.parse().ok())
             .expect("a status");
         let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
-        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+        (status, body.to_owned())
     }
 
     /// A room of the two, by its address.
@@ -118,11 +128,17 @@ impl Host {
             .await
             .expect("upgraded");
         let mut live = Live(socket);
-        let hello = json!({ "token": token, "cursor": cursor }).to_string();
-        live.0.send(Frame::text(hello)).await.expect("sent");
+        live.say(&json!({ "token": token, "cursor": cursor })).await;
         let ready = live.next().await.expect("a frame");
         assert_eq!(ready["type"], "ready", "{ready}");
         live
+    }
+
+    pub async fn live_connections(&self) -> usize {
+        let (status, metrics) = self.exchange("GET", "/metrics", "", "").await;
+        assert_eq!(status, 200);
+        let line = metrics.lines().find_map(|line| line.strip_prefix("live_connections "));
+        line.and_then(|count| count.parse().ok()).expect("a count")
     }
 
     pub fn terminate(&self) {
@@ -152,6 +168,10 @@ impl Drop for Host {
 pub struct Live(pub WebSocketStream<TcpStream>);
 
 impl Live {
+    pub async fn say(&mut self, frame: &Value) {
+        self.0.send(Frame::text(frame.to_string())).await.expect("sent");
+    }
+
     /// The next frame, or the code that the connection was closed with.
     pub async fn next(&mut self) -> Result<Value, u16> {
         loop {
@@ -166,6 +186,25 @@ impl Live {
             }
         }
     }
+}
+
+/// An access token with a life of this length, as the app itself would sign it.
+pub fn token(member: u64, life: Duration) -> String {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970")
+        .as_secs();
+    let claims = json!({
+        "iss": "instagram", "aud": "instagram-api", "sub": member.to_string(), "jti": "test",
+        "iat": now, "nbf": now, "exp": now + life.as_secs(),
+    });
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let message = format!("{}.{}", part(json!({ "alg": "HS512", "typ": "JWT" })), part(claims));
+    let key = hmac::Key::new(hmac::HMAC_SHA512, JWT_KEY.as_bytes());
+    format!(
+        "{message}.{}",
+        URL_SAFE_NO_PAD.encode(hmac::sign(&key, message.as_bytes()))
+    )
 }
 
 /// Polls until it is so.

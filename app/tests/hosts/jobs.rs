@@ -4,11 +4,16 @@ use crate::database::Database;
 use crate::host::{Host, until};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{ServerConfig, crypto};
 
 const WAITING: &str = "SELECT COUNT(*) FROM jobs";
 
@@ -169,6 +174,128 @@ async fn a_mail_that_the_server_refused_for_now_comes_again_under_the_same_messa
     assert!(mails[0].contains("Message-ID: <"), "{}", mails[0]);
     drop(host);
     database.drop().await;
+}
+
+/// The server's name is checked against the one authority that is trusted; a password never goes without TLS.
+#[tokio::test]
+async fn mail_goes_over_tls_to_a_server_that_proves_its_name_and_to_no_other() {
+    let (database, folder) = (Database::new().await, Folder::new());
+    let ca = folder.certificate("localhost");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let server = tokio::spawn(take_one_over_tls(listener, folder.tls()));
+    let to = |host: &str| format!("{host}:{port}");
+    let (by_name, by_number) = (to("localhost"), to("127.0.0.1"));
+    let environment = [
+        ("MAIL_CA", ca.as_str()),
+        ("MAIL_USERNAME", "u"),
+        ("MAIL_PASSWORD", "hunter2"),
+    ];
+    let with = |server| [&environment[..], &[("MAIL_SMTP", server)]].concat();
+
+    let wrong = Host::start(&database, &with(&by_number)).await;
+    wrong.member().await;
+    until("the wrong name is refused", async || {
+        database
+            .count("SELECT COUNT(*) FROM jobs WHERE last_error LIKE '%certificate%'")
+            .await
+            == 1
+    })
+    .await;
+    drop(wrong);
+    let right = Host::start(&database, &with(&by_name)).await;
+    until("all jobs are done", async || database.count(WAITING).await == 0).await;
+    let told = server.await.expect("served");
+    assert!(told.contains("AUTH PLAIN AHUAaHVudGVyMg==\r\nMAIL FROM:<"), "{told}");
+    drop(right);
+    database.drop().await;
+}
+
+impl Folder {
+    /// Of an authority and of a server of this name; the path of the former.
+    fn certificate(&self, name: &str) -> String {
+        std::fs::create_dir_all(&self.0).expect("a folder");
+        let at = |file: &str| self.0.join(file).display().to_string();
+        let (ca, ca_key, cert, key) = (at("ca.pem"), at("ca.key"), at("cert.pem"), at("key.pem"));
+        let new = [
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+        ];
+        let authority = ["-subj", "/CN=Test CA", "-keyout", &ca_key, "-out", &ca];
+        let (subject, san) = (format!("/CN={name}"), format!("subjectAltName=DNS:{name}"));
+        let server = [
+            "-subj",
+            &subject,
+            "-addext",
+            &san,
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+            "-CA",
+            &ca,
+            "-CAkey",
+            &ca_key,
+            "-keyout",
+            &key,
+            "-out",
+            &cert,
+        ];
+        for arguments in [[&new[..], &authority[..]].concat(), [&new[..], &server[..]].concat()] {
+            let made = Command::new("openssl")
+                .args(arguments)
+                .output()
+                .expect("openssl is installed");
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        }
+        ca
+    }
+
+    fn tls(&self) -> TlsAcceptor {
+        let certificate = CertificateDer::from_pem_file(self.0.join("cert.pem")).expect("a certificate");
+        let key = PrivateKeyDer::from_pem_file(self.0.join("key.pem")).expect("a key");
+        let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .expect("a pair");
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
+
+/// Answers until one mail was handed over, and says what it was told under TLS.
+async fn take_one_over_tls(listener: TcpListener, tls: TlsAcceptor) -> String {
+    loop {
+        let (stream, _) = listener.accept().await.expect("a client");
+        let mut stream = BufReader::new(stream);
+        for reply in ["220 hello", "250-hello\r\n250 STARTTLS", "220 go on"] {
+            stream.write_all(format!("{reply}\r\n").as_bytes()).await.expect("sent");
+            if reply != "220 go on" {
+                stream.read_line(&mut String::new()).await.expect("a command");
+            }
+        }
+        let Ok(stream) = tls.accept(stream.into_inner()).await else {
+            continue;
+        };
+        let (mut stream, mut told) = (BufReader::new(stream), String::new());
+        let replies = ["250 hello", "235 welcome", "250 ok", "250 ok", "354 go on", "250 taken"];
+        for reply in replies {
+            let end = if reply == "250 taken" { "\r\n.\r\n" } else { "\r\n" };
+            let start = told.len();
+            while !told[start..].ends_with(end) {
+                assert!(stream.read_line(&mut told).await.expect("a line") > 0, "{told}");
+            }
+            stream.write_all(format!("{reply}\r\n").as_bytes()).await.expect("sent");
+            stream.flush().await.expect("sent");
+        }
+        return told;
+    }
 }
 
 /// Takes two mails, the first of which it says it could not.

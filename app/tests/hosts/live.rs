@@ -1,7 +1,7 @@
 //! Live delivery between hosts.
 
 use crate::database::Database;
-use crate::host::{Host, Live, Member};
+use crate::host::{self, Host, Live, Member, until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -170,6 +170,51 @@ async fn connections_of_a_stopping_host_are_closed_with_1012_one_after_the_other
     let mut resumed = there.live(&other.token, cursor.as_str()).await;
     assert_eq!(resumed.next().await.expect("a frame")["message"], second);
     drop(there);
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_connection_is_cut_when_its_token_expires() {
+    let database = Database::new().await;
+    let host = Host::start(&database, &[]).await;
+    let member = host.member().await;
+    let mut live = host.live(&host::token(member.id, Duration::from_secs(2)), None).await;
+    let began = Instant::now();
+    assert_eq!(live.next().await, Err(4401));
+    assert!((1..=4).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    let mut renewed = host.live(&host::token(member.id, Duration::from_secs(2)), None).await;
+    renewed.say(&json!({ "token": member.token })).await;
+    let silence = tokio::time::timeout(Duration::from_secs(4), renewed.next()).await;
+    assert!(silence.is_err(), "closed though renewed: {silence:?}");
+    drop(host);
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_and_holds_up_nobody() {
+    let database = Database::new().await;
+    let host = Host::start(&database, &[]).await;
+    let (one, other) = (host.member().await, host.member().await);
+    let room = host.room(&one, &other).await;
+    let first = host.say(&room, &one, &json!({ "text": "가".repeat(2_000) })).await;
+    let _deaf = host.live(&other.token, None).await;
+    assert_eq!(host.live_connections().await, 1);
+    // More than the kernel keeps for a client that does not read.
+    let body = json!({ "text": "나".repeat(2_000), "quote_id": first["id"] });
+    let sends = (0..8).map(async |_| {
+        for _ in 0..100 {
+            host.say(&room, &one, &body).await;
+        }
+    });
+    futures_util::future::join_all(sends).await;
+    let mut live = host.live(&other.token, None).await;
+    let sent = host.say(&room, &one, &json!({ "text": "still there" })).await;
+    assert_eq!(live.next().await.expect("a frame")["message"], sent);
+    until("only the client that reads is left", async || {
+        host.live_connections().await == 1
+    })
+    .await;
+    drop(host);
     database.drop().await;
 }
 
