@@ -11,13 +11,14 @@ CREATE TABLE messages (
     quote_id   BIGINT UNSIGNED NULL,
     created_at DATETIME(6)     NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
     PRIMARY KEY (id),
-    UNIQUE KEY messages_room_unique (room_id, id),
+    UNIQUE KEY messages_id_room_unique (id, room_id),
+    KEY messages_room_newest (room_id, id),
     KEY messages_sender (sender_id),
     KEY messages_post (post_id),
-    KEY messages_quote (room_id, quote_id),
+    KEY messages_quote (quote_id, room_id),
     CONSTRAINT messages_room FOREIGN KEY (room_id) REFERENCES rooms (id),
     CONSTRAINT messages_sender FOREIGN KEY (sender_id) REFERENCES members (id) ON DELETE SET NULL,
     CONSTRAINT messages_post FOREIGN KEY (post_id) REFERENCES posts (id) ON DELETE SET NULL,
-    CONSTRAINT messages_quote FOREIGN KEY (room_id, quote_id) REFERENCES messages (room_id, id),
+    CONSTRAINT messages_quote FOREIGN KEY (quote_id, room_id) REFERENCES messages (id, room_id),
     CONSTRAINT messages_text CHECK ((kind = 'text') = (text IS NOT NULL))
 ) ENGINE = InnoDB DEFAULT CHARACTER SET = utf8mb4 COLLATE = utf8mb4_unicode_ci;
