@@ -66,8 +66,9 @@ async fn connect(options: &MySqlConnectOptions) -> anyhow::Result<MySqlConnectio
 }
 
 /// sqlx's own lock waits without end on MySQL, and is none on MariaDB, which answers its `GET_LOCK(…, -1)` with NULL.
+/// The name is hashed by SHA2 because MySQL 9 has no MD5 any more, and cut because it may have 64 characters at most.
 async fn lock(connection: &mut MySqlConnection) -> anyhow::Result<()> {
-    let got: Option<i64> = query_scalar("SELECT GET_LOCK(CONCAT('migrate:', MD5(DATABASE())), ?)")
+    let got: Option<i64> = query_scalar("SELECT GET_LOCK(CONCAT('migrate:', LEFT(SHA2(DATABASE(), 256), 32)), ?)")
         .bind(LOCK_TIMEOUT_SECS)
         .fetch_one(connection)
         .await
