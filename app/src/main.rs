@@ -10,6 +10,7 @@ mod config;
 mod database;
 mod follows;
 mod healthcheck;
+mod hs512;
 mod jobs;
 mod keys;
 mod language;

@@ -1,6 +1,7 @@
 //! Access tokens: JWT signed with HS512, and no other algorithm in this binary at all.
 
 use crate::app::App;
+use crate::hs512::HS512;
 use crate::keys::Keys;
 use crate::members::MemberId;
 use crate::problem::{Code, Problem};
@@ -9,10 +10,8 @@ use axum::http::header;
 use axum::http::request::Parts;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
-use jsonwebtoken::errors::{Error, ErrorKind};
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use ring::hmac;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -163,59 +162,11 @@ impl OptionalFromRequestParts<App> for SignedIn {
     }
 }
 
-/// jsonwebtoken's own providers bring RSA and elliptic curves along; this one knows HMAC-SHA-512 alone.
-static HS512: CryptoProvider = CryptoProvider {
-    signer_factory: |algorithm, key| match algorithm {
-        Algorithm::HS512 => Ok(Box::new(Hmac::new(key.as_bytes()))),
-        _ => Err(unsupported()),
-    },
-    verifier_factory: |algorithm, key| match algorithm {
-        Algorithm::HS512 => Ok(Box::new(Hmac::new(key.try_get_as_bytes()?))),
-        _ => Err(unsupported()),
-    },
-    key_utils: KeyUtils::new_unimplemented(),
-};
-
-fn unsupported() -> Error {
-    ErrorKind::UnsupportedAlgorithm.into()
-}
-
-struct Hmac(hmac::Key);
-
-impl Hmac {
-    fn new(secret: &[u8]) -> Hmac {
-        Hmac(hmac::Key::new(hmac::HMAC_SHA512, secret))
-    }
-}
-
-impl signature::Signer<Vec<u8>> for Hmac {
-    fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
-        Ok(hmac::sign(&self.0, message).as_ref().to_vec())
-    }
-}
-
-impl signature::Verifier<Vec<u8>> for Hmac {
-    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
-        hmac::verify(&self.0, message, signature).map_err(|_| signature::Error::new())
-    }
-}
-
-impl JwtSigner for Hmac {
-    fn algorithm(&self) -> Algorithm {
-        Algorithm::HS512
-    }
-}
-
-impl JwtVerifier for Hmac {
-    fn algorithm(&self) -> Algorithm {
-        Algorithm::HS512
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::language::Language;
+    use ring::hmac;
     use serde_json::{Value, json};
 
     const KEY: &str = "0123456789abcdef0123456789abcdef";
