@@ -245,6 +245,39 @@ async fn with_a_post_go_its_comments_however_deep_the_replies() {
 }
 
 #[tokio::test]
+async fn of_a_member_who_withdraws_the_likes_go_and_the_comments_stay_as_tombstones() {
+    let client = Client::new();
+    let (leaver, stayer) = (client.new_member().await, client.new_member().await);
+    let (own_post, post) = (leaver.post(&client, "mine").await, stayer.post(&client, "yours").await);
+    let on_own = comment(&client, &leaver, &own_post, None).await;
+    comment(&client, &stayer, &own_post, Some(&on_own)).await;
+    let left = comment(&client, &leaver, &post, None).await;
+    let reply = comment(&client, &stayer, &post, Some(&left)).await;
+    for post in [&own_post, &post] {
+        client
+            .put_as(&leaver.token, &format!("{post}/like"))
+            .await
+            .expect_no_content();
+    }
+    let body = json!({ "password": leaver.sign_up["password"] });
+    client
+        .post_as(&leaver.token, "/api/me/withdrawal", &body)
+        .await
+        .expect_no_content();
+
+    let seen = client.get(&post).await.expect(StatusCode::OK);
+    assert_eq!((&seen["like_count"], &seen["comment_count"]), (&json!(0), &json!(1)));
+    let tombstone = client.get(&path(&left)).await.expect(StatusCode::OK);
+    assert_eq!((&tombstone["text"], &tombstone["author"]), (&Value::Null, &Value::Null));
+    assert_eq!(
+        client.get(&path(&reply)).await.expect(StatusCode::OK)["text"],
+        reply["text"]
+    );
+    let gone = client.get(&path(&on_own)).await;
+    gone.expect_problem(StatusCode::NOT_FOUND, "NOT_FOUND_COMMENT", &[]);
+}
+
+#[tokio::test]
 async fn nobody_but_its_author_changes_or_deletes_a_comment() {
     let client = Client::new();
     let (author, other) = (client.new_member().await, client.new_member().await);

@@ -42,6 +42,29 @@ async fn a_member_who_is_not_there_has_no_list() {
 }
 
 #[tokio::test]
+async fn a_feed_shows_the_posts_of_those_who_are_followed_and_of_nobody_else_newest_first() {
+    let client = Client::new();
+    let (reader, stranger) = (client.new_member().await, client.new_member().await);
+    let (one, two) = (client.new_member().await, client.new_member().await);
+    let older = posts_of(&client, &one, 3).await;
+    posts_of(&client, &stranger, 2).await;
+    posts_of(&client, &reader, 1).await;
+    let newer = posts_of(&client, &two, 2).await;
+    for followed in [&one, &two] {
+        let path = format!("/api/members/{}/follow", followed.nickname());
+        client.put_as(&reader.token, &path).await.expect_no_content();
+    }
+    assert_eq!(
+        walk(&client, &reader, "/api/feed").await,
+        [newer.clone(), older].concat()
+    );
+
+    let path = format!("/api/members/{}/follow", one.nickname());
+    client.delete_as(&reader.token, &path).await.expect_no_content();
+    assert_eq!(walk(&client, &reader, "/api/feed").await, newer);
+}
+
+#[tokio::test]
 async fn the_feed_of_a_member_who_follows_nobody_is_empty() {
     let client = Client::new();
     let member = client.new_member().await;
