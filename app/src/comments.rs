@@ -1,7 +1,7 @@
 //! Comments on posts, and replies to comments.
 //!
 //! A comment that is deleted while it has replies leaves a tombstone, which keeps its place and tells neither who wrote
-//! it nor what; so does every comment of a member who withdraws.
+//! it nor what; so does every comment of a member who withdraws. Neither keeps the text.
 
 mod comment;
 
@@ -19,6 +19,7 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse};
 use axum::routing::get;
+pub use comment::erase_of;
 use comment::{Comment, Draft};
 use serde::{Deserialize, Serialize};
 use sqlx::MySqlPool;

@@ -7,7 +7,7 @@ use crate::page::Page;
 use crate::posts::PostId;
 use crate::prose::Prose;
 use serde::Serialize;
-use sqlx::{FromRow, MySqlPool, query_scalar};
+use sqlx::{FromRow, MySqlConnection, MySqlPool, query_scalar};
 
 /// A tombstone has neither text nor author.
 #[derive(Debug, Serialize)]
@@ -172,4 +172,13 @@ pub async fn delete(pool: &MySqlPool, id: CommentId, author: MemberId) -> sqlx::
     sqlx::query(query).bind(id).execute(&mut *transaction).await?;
     transaction.commit().await?;
     Ok(true)
+}
+
+/// Takes the words from the comments of a member who is about to withdraw; the foreign key takes the name.
+pub async fn erase_of(connection: &mut MySqlConnection, member: MemberId) -> sqlx::Result<()> {
+    sqlx::query("UPDATE comments SET text = '' WHERE member_id = ?")
+        .bind(member)
+        .execute(connection)
+        .await
+        .map(drop)
 }

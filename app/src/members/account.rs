@@ -4,6 +4,7 @@ use super::{Member, MemberId, find, taken};
 use crate::app::App;
 use crate::attempts::{Attempt, Subject};
 use crate::body::Json;
+use crate::comments;
 use crate::database::despite_deadlocks;
 use crate::names::{Nickname, Password, Phone, RealName};
 use crate::problem::{Code, Fields, Problem};
@@ -164,10 +165,17 @@ async fn update(
 }
 
 async fn delete(pool: &MySqlPool, member: MemberId, Confirmed(hash): &Confirmed) -> sqlx::Result<bool> {
+    let mut transaction = pool.begin().await?;
+    // Without their member, nobody could tell any more whose they were.
+    comments::erase_of(&mut transaction, member).await?;
     let deleted = sqlx::query("DELETE FROM members WHERE id = ? AND password_hash = ?")
         .bind(member)
         .bind(hash)
-        .execute(pool)
+        .execute(&mut *transaction)
         .await?;
-    Ok(deleted.rows_affected() > 0)
+    if deleted.rows_affected() == 0 {
+        return Ok(false);
+    }
+    transaction.commit().await?;
+    Ok(true)
 }
