@@ -27,6 +27,7 @@ pub struct Host {
 /// A member signed up and signed in at some host; the token is good at all.
 pub struct Member {
     pub id: u64,
+    pub email: String,
     pub token: String,
 }
 
@@ -64,6 +65,7 @@ impl Host {
         assert_eq!(status, 201, "{session}");
         Member {
             id: member["id"].as_u64().expect("an id"),
+            email: member["email"].as_str().expect("an address").to_owned(),
             token: session["access_token"].as_str().expect("a token").to_owned(),
         }
     }
