@@ -45,7 +45,7 @@ const TIERS: [Tier; 4] = [
     Tier {
         name: "api",
         runs: &["cargo test --quiet --package xtask --test release -- --test-threads=1 --nocapture this_app::"],
-        needs: &[("git", "git")],
+        needs: &[("git", "git"), REGISTRIES[1]],
     },
 ];
 

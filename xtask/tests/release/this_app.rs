@@ -282,7 +282,16 @@ fn what_holds_on_one_host_holds_on_several() {
         .find_map(|line| line.trim().strip_prefix("package: "))
         .unwrap();
     let mut tests = Command::new("cargo");
-    tests.args(["test", "--quiet", "--package", package, "--test", "hosts"]);
+    tests.args([
+        "test",
+        "--quiet",
+        "--package",
+        package,
+        "--test",
+        "hosts",
+        "--",
+        "--test-threads=1",
+    ]);
     let tests = tests.current_dir(repository()).env("DATABASE_URL", server.url());
     let output = tests.output().unwrap();
     let printed = String::from_utf8_lossy(&output.stdout);
