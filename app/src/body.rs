@@ -20,13 +20,18 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Json<T>, Problem> {
-        let is_json = is_json(request.headers());
-        let bytes = read(request.into_body(), BODY_MAX_BYTES, Code::InvalidJson).await?;
-        if !is_json {
-            return Err(Problem::new(Code::NotJson));
-        }
-        parse(&bytes).map(Json)
+        parse(&json_bytes(request).await?).map(Json)
     }
+}
+
+/// The body of a request that says it is JSON.
+pub async fn json_bytes(request: Request) -> Result<Vec<u8>, Problem> {
+    let is_json = is_json(request.headers());
+    let bytes = read(request.into_body(), BODY_MAX_BYTES, Code::InvalidJson).await?;
+    if !is_json {
+        return Err(Problem::new(Code::NotJson));
+    }
+    Ok(bytes)
 }
 
 /// The query string; every value arrives as text and is parsed by the feature that asked for it.
@@ -83,7 +88,7 @@ pub async fn read(body: Body, most_bytes: usize, cut_short: Code) -> Result<Vec<
     Ok(bytes)
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // serde would fill a struct from an array, by position.
     if bytes.trim_ascii_start().starts_with(b"[") {
         return Err(shape_problem("", ""));

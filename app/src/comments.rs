@@ -8,6 +8,7 @@ mod comment;
 use crate::app::App;
 use crate::body::{Json, Parameters, id_in_path};
 use crate::database::{despite_deadlocks, violated_foreign_key};
+use crate::idempotency::{self, Claim, Create, IdempotencyKey};
 use crate::page::{Cursor, Page, PageQuery};
 use crate::posts::{self, PostId};
 use crate::problem::{Code, Fields, Problem};
@@ -15,14 +16,14 @@ use crate::prose::Prose;
 use crate::token::SignedIn;
 use axum::Router;
 use axum::extract::{FromRequestParts, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
-use axum::response::{AppendHeaders, IntoResponse};
+use axum::response::Response;
 use axum::routing::get;
 pub use comment::erase_of;
 use comment::{Comment, Draft};
 use serde::{Deserialize, Serialize};
-use sqlx::MySqlPool;
+use sqlx::{MySqlConnection, MySqlExecutor, MySqlPool};
 
 const TEXT_MAX_CHARS: usize = 2_200;
 
@@ -87,27 +88,34 @@ async fn create(
     State(app): State<App>,
     SignedIn(author): SignedIn,
     post: PostId,
-    Json(body): Json<CreateBody>,
-) -> Result<impl IntoResponse, Problem> {
-    let pool = &app.database.pool;
+    Create { body, key }: Create<CreateBody>,
+) -> Result<Response, Problem> {
     let draft = Draft {
         post,
         parent: body.parent_id,
         author,
         text: parse(&body.text)?,
     };
-    let inserted = despite_deadlocks(|| comment::insert(pool, &draft)).await;
-    let Some(id) = inserted.map_err(gone)? else {
-        return Err(orphan(pool, post).await?);
+    idempotency::despite_deadlocks(|| make(&app.database.pool, &key, &draft)).await
+}
+
+async fn make(pool: &MySqlPool, key: &IdempotencyKey, draft: &Draft) -> Result<Response, Problem> {
+    let mut creating = match key.claim(pool, Some(draft.author)).await? {
+        Claim::New(creating) => creating,
+        Claim::Answered(answer) => return Ok(answer),
     };
-    let comment = found(pool, id).await?;
-    let location = AppendHeaders([(header::LOCATION, format!("/api/comments/{}", id.0))]);
-    Ok((StatusCode::CREATED, location, axum::Json(comment)))
+    let transaction = creating.transaction();
+    let Some(id) = comment::insert(&mut *transaction, draft).await.map_err(gone)? else {
+        return Err(orphan(transaction, draft.post).await?);
+    };
+    let comment = found(transaction, id).await?;
+    let location = format!("/api/comments/{}", id.0);
+    creating.finish(draft.author, &location, &comment).await
 }
 
 /// Why there was no parent for a reply.
-async fn orphan(pool: &MySqlPool, post: PostId) -> Result<Problem, Problem> {
-    Ok(match posts::exists(pool, post).await? {
+async fn orphan(transaction: &mut MySqlConnection, post: PostId) -> Result<Problem, Problem> {
+    Ok(match posts::exists(transaction, post).await? {
         true => {
             Problem::new(Code::InvalidFields).with_field("parent_id", "must be a comment of this post, not deleted")
         }
@@ -167,8 +175,8 @@ async fn remove(State(app): State<App>, SignedIn(author): SignedIn, id: CommentI
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn found(pool: &MySqlPool, id: CommentId) -> Result<Comment, Problem> {
-    comment::find(pool, id)
+async fn found(executor: impl MySqlExecutor<'_>, id: CommentId) -> Result<Comment, Problem> {
+    comment::find(executor, id)
         .await?
         .ok_or_else(|| Problem::new(Code::NotFoundComment))
 }

@@ -2,14 +2,17 @@
 
 use crate::config::DatabaseConfig;
 use crate::migrations;
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlPool, MySqlPoolOptions};
-use sqlx::{ConnectOptions, query_scalar};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlPool, MySqlPoolOptions};
+use sqlx::{ConnectOptions, Executor, query_scalar};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Shorter than the deadline of a request: none is left waiting in the database after its client has been answered.
+const LOCK_TIMEOUT: &str = "SET SESSION innodb_lock_wait_timeout = 5";
+const LOCK_TIMEOUT_ERROR: u16 = 1205;
 const DEADLOCK_ATTEMPTS: u32 = 10;
 
 pub struct Database {
@@ -33,6 +36,7 @@ impl Database {
             pool: MySqlPoolOptions::new()
                 .max_connections(config.pool_max)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
+                .after_connect(|connection, _| Box::pin(async { connection.execute(LOCK_TIMEOUT).await.map(drop) }))
                 .connect_lazy_with(session.clone()),
             pool_max: config.pool_max,
             probe: Probe {
@@ -144,6 +148,13 @@ pub fn is_deadlock(error: &sqlx::Error) -> bool {
         .as_database_error()
         .and_then(|error| error.code())
         .is_some_and(|state| state == "40001")
+}
+
+pub fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>())
+        .is_some_and(|error| error.number() == LOCK_TIMEOUT_ERROR)
 }
 
 fn is_no_such_table(error: &sqlx::Error) -> bool {

@@ -11,6 +11,7 @@ mod database;
 mod follows;
 mod healthcheck;
 mod hs512;
+mod idempotency;
 mod jobs;
 mod keys;
 mod language;

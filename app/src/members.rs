@@ -4,18 +4,18 @@ mod account;
 mod profile;
 
 use crate::app::App;
-use crate::body::Json;
 use crate::database::violated_unique_key;
+use crate::idempotency::{self, Claim, Create, IdempotencyKey};
 use crate::names::{Email, Nickname, Password, Phone, RealName};
 use crate::problem::{Code, Fields, Problem};
 use crate::token::SignedIn;
 use crate::welcome;
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, MySqlPool};
+use sqlx::{FromRow, MySqlConnection, MySqlExecutor, MySqlPool};
 
 pub fn routes() -> Router<App> {
     Router::new()
@@ -98,18 +98,25 @@ impl SignUpBody {
     }
 }
 
-async fn sign_up(
-    State(app): State<App>,
-    Json(body): Json<SignUpBody>,
-) -> Result<(StatusCode, axum::Json<Member>), Problem> {
+async fn sign_up(State(app): State<App>, Create { body, key }: Create<SignUpBody>) -> Result<Response, Problem> {
     let sign_up = body.parse()?;
     let hash = app.passwords.hash(sign_up.password.clone()).await?;
-    let id = insert(&app, &sign_up, &hash).await.map_err(taken)?;
+    let answer = idempotency::despite_deadlocks(|| make(&app, &key, &sign_up, &hash)).await?;
     app.bell.ring();
-    match find(&app.database.pool, id).await? {
-        Some(member) => Ok((StatusCode::CREATED, axum::Json(member))),
-        None => Err(Problem::internal(&"a member is gone as soon as made")),
-    }
+    Ok(answer)
+}
+
+async fn make(app: &App, key: &IdempotencyKey, sign_up: &SignUp, password_hash: &str) -> Result<Response, Problem> {
+    let mut creating = match key.claim(&app.database.pool, None).await? {
+        Claim::New(creating) => creating,
+        Claim::Answered(answer) => return Ok(answer),
+    };
+    let transaction = creating.transaction();
+    let id = insert(transaction, sign_up, password_hash).await.map_err(taken)?;
+    welcome::enqueue(transaction, app, &sign_up.email, &sign_up.real_name).await?;
+    let member = find(&mut *transaction, id).await?;
+    let member = member.ok_or_else(|| Problem::internal(&"a member is gone as soon as made"))?;
+    creating.finish(id, &format!("/api/members/{}", id.0), &member).await
 }
 
 async fn me(State(app): State<App>, SignedIn(id): SignedIn) -> Result<axum::Json<Member>, Problem> {
@@ -145,8 +152,7 @@ pub async fn resolve(pool: &MySqlPool, name: &MemberName) -> Result<MemberId, Pr
         .ok_or_else(|| Problem::new(Code::NotFoundMember))
 }
 
-async fn insert(app: &App, sign_up: &SignUp, password_hash: &str) -> sqlx::Result<MemberId> {
-    let mut transaction = app.database.pool.begin().await?;
+async fn insert(transaction: &mut MySqlConnection, sign_up: &SignUp, password_hash: &str) -> sqlx::Result<MemberId> {
     let inserted =
         sqlx::query("INSERT INTO members (email, real_name, nickname, phone, password_hash) VALUES (?, ?, ?, ?, ?)")
             .bind(sign_up.email.as_str())
@@ -154,20 +160,18 @@ async fn insert(app: &App, sign_up: &SignUp, password_hash: &str) -> sqlx::Resul
             .bind(sign_up.nickname.as_str())
             .bind(sign_up.phone.as_ref().map(Phone::as_str))
             .bind(password_hash)
-            .execute(&mut *transaction)
+            .execute(transaction)
             .await?;
-    welcome::enqueue(&mut transaction, app, &sign_up.email, &sign_up.real_name).await?;
-    transaction.commit().await?;
     Ok(MemberId(inserted.last_insert_id()))
 }
 
-async fn find(pool: &MySqlPool, id: MemberId) -> sqlx::Result<Option<Member>> {
+async fn find(executor: impl MySqlExecutor<'_>, id: MemberId) -> sqlx::Result<Option<Member>> {
     sqlx::query_as(
         "SELECT id, email, real_name, nickname, phone, \
                 DATE_FORMAT(created_at, '%Y-%m-%dT%H:%i:%s.%f+09:00') AS created_at \
          FROM members WHERE id = ?",
     )
     .bind(id)
-    .fetch_optional(pool)
+    .fetch_optional(executor)
     .await
 }

@@ -7,6 +7,7 @@ mod post;
 use crate::app::App;
 use crate::body::{Json, id_in_path};
 use crate::database::{despite_deadlocks, violated_foreign_key};
+use crate::idempotency::{self, Claim, Create, IdempotencyKey};
 use crate::media::MediaId;
 use crate::members::MemberId;
 use crate::problem::{Code, Fields, Problem};
@@ -14,14 +15,14 @@ use crate::prose::Prose;
 use crate::token::SignedIn;
 use axum::Router;
 use axum::extract::{FromRequestParts, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
-use axum::response::{AppendHeaders, IntoResponse};
+use axum::response::Response;
 use axum::routing::get;
 use photos::Photos;
 use post::Post;
 use serde::{Deserialize, Serialize};
-use sqlx::{MySqlPool, query_scalar};
+use sqlx::{MySqlConnection, MySqlExecutor, MySqlPool, query_scalar};
 
 const TEXT_MAX_CHARS: usize = 2_200;
 
@@ -103,10 +104,19 @@ fn not_your_photos() -> Problem {
 async fn create(
     State(app): State<App>,
     SignedIn(author): SignedIn,
-    Json(body): Json<PostBody>,
-) -> Result<impl IntoResponse, Problem> {
+    Create { body, key }: Create<PostBody>,
+) -> Result<Response, Problem> {
     let draft = body.parse_draft()?;
-    let id = despite_deadlocks(|| insert(&app.database.pool, author, &draft))
+    idempotency::despite_deadlocks(|| make(&app.database.pool, &key, author, &draft)).await
+}
+
+async fn make(pool: &MySqlPool, key: &IdempotencyKey, author: MemberId, draft: &Draft) -> Result<Response, Problem> {
+    let mut creating = match key.claim(pool, Some(author)).await? {
+        Claim::New(creating) => creating,
+        Claim::Answered(answer) => return Ok(answer),
+    };
+    let transaction = creating.transaction();
+    let id = insert(transaction, author, draft)
         .await
         .map_err(|error| match violated_foreign_key(&error) {
             // The author is gone though the token still lives.
@@ -114,9 +124,9 @@ async fn create(
             None => error.into(),
         })?
         .ok_or_else(not_your_photos)?;
-    let post = found(&app.database.pool, id, Some(author)).await?;
-    let location = AppendHeaders([(header::LOCATION, format!("/api/posts/{}", id.0))]);
-    Ok((StatusCode::CREATED, location, axum::Json(post)))
+    let post = post::find(transaction, id, Some(author)).await?;
+    let post = post.ok_or_else(|| Problem::new(Code::NotFoundPost))?;
+    creating.finish(author, &format!("/api/posts/{}", id.0), &post).await
 }
 
 async fn show(State(app): State<App>, viewer: Option<SignedIn>, id: PostId) -> Result<axum::Json<Post>, Problem> {
@@ -148,7 +158,8 @@ async fn remove(State(app): State<App>, SignedIn(author): SignedIn, id: PostId) 
 }
 
 async fn found(pool: &MySqlPool, id: PostId, viewer: Option<MemberId>) -> Result<Post, Problem> {
-    post::find(pool, id, viewer)
+    let mut connection = pool.acquire().await?;
+    post::find(&mut connection, id, viewer)
         .await?
         .ok_or_else(|| Problem::new(Code::NotFoundPost))
 }
@@ -162,27 +173,23 @@ async fn refusal(pool: &MySqlPool, id: PostId) -> Result<Problem, Problem> {
     Ok(Problem::new(code))
 }
 
-pub async fn exists(pool: &MySqlPool, id: PostId) -> sqlx::Result<bool> {
+pub async fn exists(executor: impl MySqlExecutor<'_>, id: PostId) -> sqlx::Result<bool> {
     query_scalar("SELECT EXISTS (SELECT 1 FROM posts WHERE id = ?)")
         .bind(id)
-        .fetch_one(pool)
+        .fetch_one(executor)
         .await
 }
 
-/// `None` if the photos are not the author's.
-async fn insert(pool: &MySqlPool, author: MemberId, draft: &Draft) -> sqlx::Result<Option<PostId>> {
-    let mut transaction = pool.begin().await?;
+/// `None` if the photos are not the author's; then what was done here must be rolled back.
+async fn insert(transaction: &mut MySqlConnection, author: MemberId, draft: &Draft) -> sqlx::Result<Option<PostId>> {
     let inserted = sqlx::query("INSERT INTO posts (member_id, text) VALUES (?, ?)")
         .bind(author)
         .bind(draft.text.as_ref().map_or("", Prose::as_str))
         .execute(&mut *transaction)
         .await?;
     let id = PostId(inserted.last_insert_id());
-    if !photos::attach(&mut transaction, id, author, &draft.photos).await? {
-        return Ok(None);
-    }
-    transaction.commit().await?;
-    Ok(Some(id))
+    let attached = photos::attach(transaction, id, author, &draft.photos).await?;
+    Ok(attached.then_some(id))
 }
 
 enum Applied {

@@ -2,7 +2,7 @@
 //!
 //! A handler returns a [`Problem`]; `request::observe` writes it out, because only it knows the request's id.
 
-use crate::database::is_deadlock;
+use crate::database::{is_deadlock, is_lock_timeout};
 use crate::language::Language;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -58,6 +58,7 @@ codes! {
     TakenEmail, CONFLICT, "TAKEN_EMAIL", "This e-mail address is taken", "이미 사용 중인 이메일입니다";
     TakenNickname, CONFLICT, "TAKEN_NICKNAME", "This nickname is taken", "이미 사용 중인 닉네임입니다";
     TakenPhone, CONFLICT, "TAKEN_PHONE", "This telephone number is taken", "이미 사용 중인 전화번호입니다";
+    ReusedIdempotencyKey, UNPROCESSABLE_ENTITY, "REUSED_IDEMPOTENCY_KEY", "This idempotency key came with another body before", "이미 다른 본문으로 사용한 멱등성 키입니다";
     FollowSelf, UNPROCESSABLE_ENTITY, "FOLLOW_SELF", "Nobody follows himself", "자기 자신은 팔로우할 수 없습니다";
     NotFoundMember, NOT_FOUND, "NOT_FOUND_MEMBER", "There is no such member", "회원이 존재하지 않습니다";
     NotFoundComment, NOT_FOUND, "NOT_FOUND_COMMENT", "There is no such comment", "댓글이 존재하지 않습니다";
@@ -169,6 +170,11 @@ impl Problem {
         self.code.facts().name
     }
 
+    /// Nothing has happened, and may at once be tried again.
+    pub fn is_busy(&self) -> bool {
+        self.code == Code::Busy
+    }
+
     /// The title is in the reader's language; details, which are for developers, are in English.
     pub fn render(&self, request_id: &str, language: Language) -> String {
         let mut body = json!({
@@ -215,6 +221,7 @@ impl From<sqlx::Error> for Problem {
                 Problem::new(Code::DatabaseUnavailable)
             }
             error if is_deadlock(&error) => Problem::new(Code::Busy),
+            error if is_lock_timeout(&error) => Problem::new(Code::TimedOut),
             error => Problem::internal(&error),
         }
     }

@@ -7,7 +7,8 @@ const INTERVAL: Duration = Duration::from_secs(10 * 60);
 
 /// Each statement has an index for its condition, and a limit, so that it locks little and not for long; what is left
 /// over is for the next time.
-const EXPIRED: [&str; 2] = [
+const EXPIRED: [&str; 3] = [
+    "DELETE FROM idempotency_keys WHERE expires_at < NOW(6) LIMIT 1000",
     "DELETE FROM sessions WHERE expires_at < NOW(6) LIMIT 1000",
     "DELETE FROM sign_in_attempts WHERE window_ends_at < NOW(6) LIMIT 1000",
 ];

@@ -11,6 +11,8 @@ mod client;
 mod comments;
 #[path = "api/follows.rs"]
 mod follows;
+#[path = "api/idempotency.rs"]
+mod idempotency;
 #[path = "api/likes.rs"]
 mod likes;
 #[path = "api/lists.rs"]

@@ -7,7 +7,7 @@ use crate::page::Page;
 use crate::posts::PostId;
 use crate::prose::Prose;
 use serde::Serialize;
-use sqlx::{FromRow, MySqlConnection, MySqlPool, query_scalar};
+use sqlx::{FromRow, MySqlConnection, MySqlExecutor, MySqlPool, query_scalar};
 
 /// A tombstone has neither text nor author.
 #[derive(Debug, Serialize)]
@@ -87,10 +87,10 @@ macro_rules! select_comments {
     };
 }
 
-pub async fn find(pool: &MySqlPool, id: CommentId) -> sqlx::Result<Option<Comment>> {
+pub async fn find(executor: impl MySqlExecutor<'_>, id: CommentId) -> sqlx::Result<Option<Comment>> {
     let row: Option<Row> = sqlx::query_as(select_comments!("WHERE comments.id = ?"))
         .bind(id)
-        .fetch_optional(pool)
+        .fetch_optional(executor)
         .await?;
     Ok(row.map(Comment::from))
 }
@@ -122,7 +122,7 @@ pub async fn newest_replies(pool: &MySqlPool, parent: CommentId, page: &Page) ->
 }
 
 /// `None` if the parent is no comment of the post, or a tombstone.
-pub async fn insert(pool: &MySqlPool, draft: &Draft) -> sqlx::Result<Option<CommentId>> {
+pub async fn insert(executor: impl MySqlExecutor<'_>, draft: &Draft) -> sqlx::Result<Option<CommentId>> {
     let query = match draft.parent {
         None => sqlx::query("INSERT INTO comments (member_id, text, post_id) VALUES (?, ?, ?)"),
         Some(_) => sqlx::query(
@@ -133,7 +133,7 @@ pub async fn insert(pool: &MySqlPool, draft: &Draft) -> sqlx::Result<Option<Comm
     };
     let query = query.bind(draft.author).bind(draft.text.as_str()).bind(draft.post);
     let query = draft.parent.iter().fold(query, |query, parent| query.bind(*parent));
-    let inserted = query.execute(pool).await?;
+    let inserted = query.execute(executor).await?;
     Ok((inserted.rows_affected() > 0).then(|| CommentId(inserted.last_insert_id())))
 }
 

@@ -5,7 +5,7 @@ use crate::author::Author;
 use crate::members::MemberId;
 use crate::page::Page;
 use serde::Serialize;
-use sqlx::{FromRow, MySqlPool, QueryBuilder};
+use sqlx::{FromRow, MySqlExecutor, MySqlPool, QueryBuilder};
 use std::collections::HashMap;
 
 #[derive(Debug, Serialize)]
@@ -121,12 +121,16 @@ macro_rules! select_messages {
 }
 pub(super) use select_messages;
 
-pub async fn find(pool: &MySqlPool, room: RoomId, id: MessageId) -> sqlx::Result<Option<Message>> {
+pub async fn find(executor: impl MySqlExecutor<'_>, room: RoomId, id: MessageId) -> sqlx::Result<Option<Message>> {
     let query = concat!(
         select_messages!("", "messages"),
         "WHERE messages.room_id = ? AND messages.id = ?"
     );
-    let row: Option<Row> = sqlx::query_as(query).bind(room).bind(id).fetch_optional(pool).await?;
+    let row: Option<Row> = sqlx::query_as(query)
+        .bind(room)
+        .bind(id)
+        .fetch_optional(executor)
+        .await?;
     Ok(row.map(Message::from))
 }
 

@@ -1,19 +1,18 @@
 //! Sending a message.
 
-use super::message::{self, Message};
+use super::message;
 use super::{MessageId, Pair, RoomId};
 use crate::app::App;
-use crate::body::Json;
-use crate::database::{despite_deadlocks, violated_foreign_key};
+use crate::database::violated_foreign_key;
+use crate::idempotency::{self, Claim, Create, IdempotencyKey};
 use crate::members::MemberId;
 use crate::problem::{Code, Fields, Problem};
 use crate::prose::Prose;
 use crate::token::SignedIn;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{AppendHeaders, IntoResponse};
+use axum::response::Response;
 use serde::Deserialize;
-use sqlx::MySqlPool;
+use sqlx::{MySqlConnection, MySqlPool};
 
 const TEXT_MAX_CHARS: usize = 2_000;
 
@@ -44,7 +43,8 @@ impl Said {
 struct Sending {
     room: RoomId,
     sender: MemberId,
-    peer: MemberId,
+    /// Who is no longer there has withdrawn.
+    peer: Option<MemberId>,
     said: Said,
     quote: Option<MessageId>,
 }
@@ -67,13 +67,12 @@ pub async fn send(
     State(app): State<App>,
     SignedIn(sender): SignedIn,
     Path(room): Path<String>,
-    Json(body): Json<SendBody>,
-) -> Result<impl IntoResponse, Problem> {
+    Create { body, key }: Create<SendBody>,
+) -> Result<Response, Problem> {
     let (pool, room) = (&app.database.pool, RoomId::parse(&room)?);
     let quote = body.quote_id.map(MessageId);
     let said = body.parse()?;
-    let withdrawn = || Problem::new(Code::WithdrawnMember);
-    let peer = Pair::of(pool, room, sender).await?.peer.ok_or_else(withdrawn)?;
+    let Pair { peer } = Pair::of(pool, room, sender).await?;
     let sending = Sending {
         room,
         sender,
@@ -81,13 +80,25 @@ pub async fn send(
         said,
         quote,
     };
-    let sent = despite_deadlocks(|| insert(pool, &sending)).await;
-    let id = sent.map_err(missing)?.ok_or_else(withdrawn)?;
+    let answer = idempotency::despite_deadlocks(|| make(pool, &key, &sending)).await?;
     app.feed.look();
-    let message = message::find(pool, room, id).await?;
+    Ok(answer)
+}
+
+async fn make(pool: &MySqlPool, key: &IdempotencyKey, sending: &Sending) -> Result<Response, Problem> {
+    let Sending { room, sender, peer, .. } = *sending;
+    let mut creating = match key.claim(pool, Some(sender)).await? {
+        Claim::New(creating) => creating,
+        Claim::Answered(answer) => return Ok(answer),
+    };
+    let withdrawn = || Problem::new(Code::WithdrawnMember);
+    let transaction = creating.transaction();
+    let inserted = insert(transaction, sending, peer.ok_or_else(withdrawn)?).await;
+    let id = inserted.map_err(missing)?.ok_or_else(withdrawn)?;
+    let message = message::find(transaction, room, id).await?;
     let message = message.ok_or_else(|| Problem::new(Code::NotFoundMessage))?;
-    let location = AppendHeaders([(header::LOCATION, format!("/api/rooms/{}/messages/{}", room.0, id.0))]);
-    Ok((StatusCode::CREATED, location, axum::Json::<Message>(message)))
+    let location = format!("/api/rooms/{}/messages/{}", room.0, id.0);
+    creating.finish(sender, &location, &message).await
 }
 
 /// What a message refers to is looked up by the foreign keys alone.
@@ -104,9 +115,12 @@ fn missing(error: sqlx::Error) -> Problem {
 
 /// `None` when one of the two is no longer there. Both inboxes are held from the first statement to the commit: so the
 /// numbers in each, and the ids in the room, become visible in their order.
-async fn insert(pool: &MySqlPool, sending: &Sending) -> sqlx::Result<Option<MessageId>> {
-    let Sending { sender, peer, .. } = sending;
-    let mut transaction = pool.begin().await?;
+async fn insert(
+    transaction: &mut MySqlConnection,
+    sending: &Sending,
+    peer: MemberId,
+) -> sqlx::Result<Option<MessageId>> {
+    let sender = sending.sender;
     let numbered =
         sqlx::query("UPDATE inboxes SET last_seq = last_seq + 1 WHERE member_id IN (?, ?) ORDER BY member_id")
             .bind(sender)
@@ -149,6 +163,5 @@ async fn insert(pool: &MySqlPool, sending: &Sending) -> sqlx::Result<Option<Mess
         .bind(sending.room)
         .execute(&mut *transaction)
         .await?;
-    transaction.commit().await?;
     Ok(Some(id))
 }

@@ -4,7 +4,7 @@ use super::PostId;
 use crate::media::{self, MediaId};
 use crate::members::MemberId;
 use serde::Serialize;
-use sqlx::{FromRow, MySql, MySqlConnection, MySqlPool, QueryBuilder};
+use sqlx::{FromRow, MySql, MySqlConnection, MySqlExecutor, QueryBuilder};
 use std::collections::{BTreeSet, HashMap};
 
 /// A post without photos needs a text. At 1, every post needs a photo, and none a text.
@@ -83,7 +83,7 @@ struct Row {
 
 /// Of many posts in one query.
 pub async fn of(
-    pool: &MySqlPool,
+    executor: impl MySqlExecutor<'_>,
     posts: impl ExactSizeIterator<Item = PostId>,
 ) -> sqlx::Result<HashMap<u64, Vec<Photo>>> {
     let mut found: HashMap<u64, Vec<Photo>> = HashMap::new();
@@ -99,7 +99,7 @@ pub async fn of(
         list.push_bind(post);
     }
     query.push(") ORDER BY post_photos.post_id, post_photos.position");
-    let rows: Vec<Row> = query.build_query_as().fetch_all(pool).await?;
+    let rows: Vec<Row> = query.build_query_as().fetch_all(executor).await?;
     for row in rows {
         found.entry(row.post_id).or_default().push(Photo {
             id: row.id,

@@ -6,7 +6,7 @@ use crate::author::Author;
 use crate::members::MemberId;
 use crate::page::Page;
 use serde::Serialize;
-use sqlx::{FromRow, MySqlPool};
+use sqlx::{FromRow, MySqlConnection, MySqlExecutor, MySqlPool};
 
 #[derive(Debug, Serialize)]
 pub struct Post {
@@ -77,13 +77,17 @@ macro_rules! select_posts {
     };
 }
 
-pub async fn find(pool: &MySqlPool, id: PostId, viewer: Option<MemberId>) -> sqlx::Result<Option<Post>> {
+pub async fn find(
+    connection: &mut MySqlConnection,
+    id: PostId,
+    viewer: Option<MemberId>,
+) -> sqlx::Result<Option<Post>> {
     let row: Option<Row> = sqlx::query_as(select_posts!("SELECT id FROM posts WHERE id = ?"))
         .bind(viewer)
         .bind(id)
-        .fetch_optional(pool)
+        .fetch_optional(&mut *connection)
         .await?;
-    Ok(with_photos(pool, row.into_iter().collect()).await?.pop())
+    Ok(with_photos(connection, row.into_iter().collect()).await?.pop())
 }
 
 pub async fn newest(pool: &MySqlPool, page: &Page, viewer: Option<MemberId>) -> sqlx::Result<Vec<Post>> {
@@ -132,8 +136,8 @@ pub async fn newest_followed(pool: &MySqlPool, follower: MemberId, page: &Page) 
 }
 
 /// One query for the photos of all posts: a join would tell each post once for every photo.
-async fn with_photos(pool: &MySqlPool, rows: Vec<Row>) -> sqlx::Result<Vec<Post>> {
-    let mut photos = photos::of(pool, rows.iter().map(|row| row.id)).await?;
+async fn with_photos(executor: impl MySqlExecutor<'_>, rows: Vec<Row>) -> sqlx::Result<Vec<Post>> {
+    let mut photos = photos::of(executor, rows.iter().map(|row| row.id)).await?;
     let posts = rows.into_iter().map(|row| {
         let photos = photos.remove(&row.id.0).unwrap_or_default();
         Post::new(row, photos)
