@@ -12,7 +12,12 @@ export function feed(place) {
   list.setAttribute("aria-label", "Posts");
   const end = element("div", { className: "end" });
   place.append(element("h1", { className: "hidden", textContent: "Posts" }));
-  if (session()) place.append(composer((post) => list.prepend(postCard(post))));
+  const onPost = (post) => {
+    const isFirst = list.childElementCount === 0;
+    list.prepend(postCard(post));
+    if (isFirst) end.replaceChildren(lastWord(list));
+  };
+  if (session()) place.append(composer(onPost));
   place.append(list, end);
   loadPages(list, end);
 }
