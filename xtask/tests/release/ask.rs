@@ -4,14 +4,19 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use std::time::Duration;
 
-/// Status and text of the answer.
-pub fn request(build: impl FnOnce(&Client) -> RequestBuilder) -> reqwest::Result<(u16, String)> {
+/// Runs to its end, on this thread, what speaks HTTP.
+pub fn complete<T>(conversation: impl Future<Output = T>) -> T {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(async {
+    runtime.block_on(conversation)
+}
+
+/// Status and text of the answer.
+pub fn request(build: impl FnOnce(&Client) -> RequestBuilder) -> reqwest::Result<(u16, String)> {
+    complete(async {
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?;
         let response = build(&client).send().await?;
         Ok((response.status().as_u16(), response.text().await?))

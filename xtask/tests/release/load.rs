@@ -1,5 +1,6 @@
 //! An honest load: clients that never retry, each going straight to one host's router, counting every failure.
 
+use crate::ask::complete;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -65,12 +66,7 @@ impl Load {
 }
 
 fn client(router: &str, pause: Duration, stop: &AtomicBool, seen: &Seen, ask: &Ask) {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    complete(async {
         let mut client = fresh();
         while !stop.load(Ordering::Relaxed) && seen.sent.load(Ordering::Relaxed) < MOST_REQUESTS {
             let number = seen.next.fetch_add(1, Ordering::Relaxed);

@@ -231,3 +231,15 @@ pub fn text<'a>(value: &'a Value, field: &str) -> &'a str {
         .as_str()
         .unwrap_or_else(|| panic!("`{field}` is no text in {value}"))
 }
+
+/// Of the members on one page of a list.
+#[track_caller]
+pub fn nicknames(page: &Value) -> Vec<String> {
+    let members = page["members"]
+        .as_array()
+        .unwrap_or_else(|| panic!("no members in {page}"));
+    members
+        .iter()
+        .map(|member| text(member, "nickname").to_owned())
+        .collect()
+}

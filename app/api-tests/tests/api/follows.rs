@@ -1,4 +1,4 @@
-use crate::client::{Answer, Client, Member, send, text, unique};
+use crate::client::{Answer, Client, Member, nicknames, send, text, unique};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -154,15 +154,4 @@ fn followers_of(member: &Member) -> String {
 
 fn following_of(member: &Member) -> String {
     format!("/api/members/{}/following", member.nickname())
-}
-
-#[track_caller]
-fn nicknames(page: &Value) -> Vec<String> {
-    let members = page["members"]
-        .as_array()
-        .unwrap_or_else(|| panic!("no members in {page}"));
-    members
-        .iter()
-        .map(|member| text(member, "nickname").to_owned())
-        .collect()
 }

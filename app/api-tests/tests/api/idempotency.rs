@@ -31,14 +31,7 @@ async fn a_create_sent_again_with_its_key_gets_the_same_answer_and_makes_nothing
 async fn a_sign_up_sent_again_with_its_key_is_not_refused_as_taken() {
     let client = Client::new();
     let (sign_up, key) = (sign_up(), unique("key"));
-    let send_it = || {
-        send(
-            client
-                .request(Method::POST, "/api/members")
-                .header(KEY, &key)
-                .json(&sign_up),
-        )
-    };
+    let send_it = || send(keyed_sign_up(&client, &key, &sign_up));
     let first = send_it().await;
     assert_eq!(first.header("location"), format!("/api/members/{}", first.json()["id"]));
     let first = first.expect(StatusCode::CREATED);
@@ -148,12 +141,7 @@ async fn a_create_that_fails_leaves_its_key_free() {
     let (taken, key) = (client.new_member().await, unique("key"));
     let clash = with(&sign_up(), &[("nickname", json!(taken.nickname()))]);
     let wrong = with(&sign_up(), &[("phone", json!("call me"))]);
-    let sign_up_with = |body: &Value| {
-        client
-            .request(Method::POST, "/api/members")
-            .header(KEY, &key)
-            .json(body)
-    };
+    let sign_up_with = |body: &Value| keyed_sign_up(&client, &key, body);
     let answers = at_once(10, |_| sign_up_with(&clash)).await;
     for answer in answers {
         answer.expect_problem(StatusCode::CONFLICT, "TAKEN_NICKNAME", &["nickname"]);
@@ -167,14 +155,7 @@ async fn a_create_that_fails_leaves_its_key_free() {
 async fn an_answer_is_given_again_to_nobody_without_a_token_and_not_after_withdrawing() {
     let client = Client::new();
     let (sign_up, key) = (sign_up(), unique("key"));
-    let send_it = || {
-        send(
-            client
-                .request(Method::POST, "/api/members")
-                .header(KEY, &key)
-                .json(&sign_up),
-        )
-    };
+    let send_it = || send(keyed_sign_up(&client, &key, &sign_up));
     let first = send_it().await.expect(StatusCode::CREATED);
     let session = client
         .sign_in(text(&sign_up, "email"), text(&sign_up, "password"))
@@ -217,6 +198,11 @@ async fn a_key_that_is_no_word_is_refused() {
     let answer = send(twice).await;
     answer.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_FIELDS", &[KEY]);
     assert_eq!(posts_of(&client, &member).await, 0);
+}
+
+fn keyed_sign_up(client: &Client, key: &str, body: &Value) -> RequestBuilder {
+    let request = client.request(Method::POST, "/api/members");
+    request.header(KEY, key).json(body)
 }
 
 fn post(client: &Client, member: &Member, body: &Value) -> RequestBuilder {

@@ -1,7 +1,7 @@
-use crate::client::{Client, text, unique, with};
+use crate::client::{Client, nicknames, unique, with};
 use crate::follows::follow;
 use reqwest::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 
 #[tokio::test]
 async fn a_profile_counts_posts_followers_and_following_and_keeps_private_what_is() {
@@ -49,32 +49,32 @@ async fn a_profile_that_is_not_there_is_said_to_be_missing() {
 async fn members_are_found_by_the_start_of_their_nickname_in_order() {
     let client = Client::new();
     let prefix = unique("찾_");
-    let nicknames: Vec<String> = ["가", "나", "다", "라", "마"]
+    let names: Vec<String> = ["가", "나", "다", "라", "마"]
         .map(|end| format!("{prefix}{end}"))
         .into();
-    for nickname in nicknames.iter().rev() {
+    for nickname in names.iter().rev() {
         let sign_up = with(&crate::client::sign_up(), &[("nickname", json!(nickname))]);
         client.post("/api/members", &sign_up).await.expect(StatusCode::CREATED);
     }
     let (mut seen, mut path) = (Vec::new(), format!("/api/members?nickname={prefix}&limit=2"));
     for page_number in 1.. {
         let page = client.get(&path).await.expect(StatusCode::OK);
-        seen.extend(found(&page));
+        seen.extend(nicknames(&page));
         let Some(next) = page["next"].as_str() else {
             assert_eq!(page_number, 3);
             break;
         };
         path = format!("/api/members?nickname={prefix}&limit=2&after={next}");
     }
-    assert_eq!(seen, nicknames);
+    assert_eq!(seen, names);
     // `_` stands for itself and not, as in a LIKE pattern, for any character.
     let other = prefix.replacen('_', "가", 1);
     let none = client.get(&format!("/api/members?nickname={other}")).await;
     assert_eq!(none.expect(StatusCode::OK), json!({ "members": [], "next": null }));
     let upper = client
-        .get(&format!("/api/members?nickname={}", nicknames[0].to_uppercase()))
+        .get(&format!("/api/members?nickname={}", names[0].to_uppercase()))
         .await;
-    assert_eq!(found(&upper.expect(StatusCode::OK)), nicknames[..1]);
+    assert_eq!(nicknames(&upper.expect(StatusCode::OK)), names[..1]);
 }
 
 #[tokio::test]
@@ -97,15 +97,4 @@ async fn a_search_that_is_not_understood_is_refused_by_field() {
         assert_eq!(answer.status, 422, "{query}: {}", answer.text);
         answer.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_FIELDS", &[field]);
     }
-}
-
-#[track_caller]
-fn found(page: &Value) -> Vec<String> {
-    let members = page["members"]
-        .as_array()
-        .unwrap_or_else(|| panic!("no members in {page}"));
-    members
-        .iter()
-        .map(|member| text(member, "nickname").to_owned())
-        .collect()
 }
