@@ -1,6 +1,6 @@
 //! A change goes live under load.
 
-use super::{call, member, release, this_app};
+use super::{call, member, release, this_app, two_releases};
 use crate::load::{Ask, Load};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// One write in three, each with a text of its own.
-pub fn reads_and_writes(token: String, run: String) -> Ask {
+fn reads_and_writes(token: String, run: String) -> Ask {
     Arc::new(move |client, router, number| match number % 3 {
         0 => client
             .post(format!("{router}/api/posts"))
@@ -79,10 +79,11 @@ fn expect_split(steps: &Value) -> usize {
 }
 
 #[test]
-fn the_app_goes_live_and_a_changed_line_goes_live_under_load_without_a_failed_request() {
+fn a_changed_line_goes_live_under_load_without_a_failed_request_while_both_releases_work_together() {
     let project = this_app();
-    // Long enough at each weight for a share that says something.
+    // Long enough at each weight for a share that says something, and at half for all that two releases must share.
     project.edit("pipeline.yaml", "bake: 3s", "bake: 5s");
+    project.edit("pipeline.yaml", "weight: 50%, bake: 5s", "weight: 50%, bake: 60s");
     project.commit("longer steps");
     let first = release(&project);
     let url = project.url("production");
@@ -98,7 +99,11 @@ fn the_app_goes_live_and_a_changed_line_goes_live_under_load_without_a_failed_re
         Duration::from_millis(10),
         reads_and_writes(token, run.clone()),
     );
-    let second = release(&project);
+    let second = std::thread::scope(|scope| {
+        let second = scope.spawn(|| release(&project));
+        two_releases::work_together(&project, first["id"].as_str().unwrap());
+        second.join().unwrap()
+    });
     let report = load.end();
     assert_ne!(second["id"], first["id"]);
 

@@ -1,22 +1,16 @@
 //! Two releases on two hosts share one database while traffic is divided between them: what a member does at one of the
 //! four, every other knows.
 
-use super::live::reads_and_writes;
-use super::{member, release, repository, this_app};
-use crate::ask::{complete, json as get_json};
-use crate::load::Load;
+use crate::ask::complete;
 use crate::project::{Project, eventually};
 use futures_util::{SinkExt, StreamExt};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Message as Frame, client::IntoClientRequest as _};
 
-/// From the shift to half of the traffic.
-const HALF: Duration = Duration::from_secs(120);
 const PASSWORD: &str = "correct horse battery";
 /// One red pixel.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde\
@@ -105,28 +99,6 @@ impl Live {
                 other => panic!("{other:?}"),
             }
         }
-    }
-}
-
-/// A release under way; killed with the value, if it has not ended.
-struct Releasing(Child);
-
-impl Releasing {
-    fn start(project: &Project) -> Self {
-        let mut command = project.command(&["release", "--yes", "--json"]);
-        command.env("CARGO_TARGET_DIR", repository().join("target"));
-        Self(command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap())
-    }
-
-    fn end(mut self) {
-        assert!(self.0.wait().unwrap().success());
-    }
-}
-
-impl Drop for Releasing {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
     }
 }
 
@@ -252,36 +224,15 @@ async fn messages(places: &[Place], members: &[(u64, String)]) -> Duration {
     longest
 }
 
-#[test]
-fn two_releases_on_two_hosts_work_on_one_database_under_load() {
-    let project = this_app();
-    let step = "- { weight: 50%, bake: 3s }";
-    project.edit(
-        "pipeline.yaml",
-        step,
-        &step.replace("3s", &format!("{}s", HALF.as_secs())),
-    );
-    project.commit("a long time at half");
-    let first = release(&project);
-    let stable = first["id"].as_str().unwrap();
-    let run = format!("run {:08x}", rand::random::<u32>());
-    let author = member(&project.url("production"));
-
-    project.edit("app/src/operations.rs", "//! ", "//! Changed. ");
-    let releasing = Releasing::start(&project);
-    let places = places(&project, stable);
-    let load = Load::start(
-        &project.routers(),
-        4,
-        Duration::from_millis(10),
-        reads_and_writes(author, run),
-    );
+/// Call it while a release is on its way to half of the traffic, where it must stay for a while.
+pub fn work_together(project: &Project, stable: &str) {
+    let places = places(project, stable);
     let longest = complete(async {
         let members = members(&places).await;
         uploads_and_feeds(&places, &members).await;
         messages(&places, &members).await
     });
-    // The four were what they were thought to be, all the time.
+    // The four are still what they were thought to be.
     let candidate = &places[1].release;
     assert_ne!(candidate, stable);
     for place in &places {
@@ -289,15 +240,5 @@ fn two_releases_on_two_hosts_work_on_one_database_under_load() {
         assert_eq!(version["release"], place.release.as_str(), "{place}");
         assert!([stable, candidate].contains(&place.release.as_str()), "{place}");
     }
-    let report = load.end();
-    println!(
-        "{} requests beside it, {} failed; the slowest message took {longest:?}",
-        report.sent,
-        report.failures.len()
-    );
-    assert_eq!(report.failures, Vec::<String>::new());
-    releasing.end();
-    for router in project.routers() {
-        assert_eq!(get_json(&format!("{router}/version"))["release"], candidate.as_str());
-    }
+    println!("both releases on both hosts: the slowest message took {longest:?}");
 }
