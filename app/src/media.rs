@@ -60,7 +60,7 @@ impl<S: Send + Sync> FromRequestParts<S> for MediaId {
     }
 }
 
-/// Where media are kept, and how many may come in at once. Without a bucket, posts go on without photos.
+/// Where media are kept, and how many may come in at once. Without a bucket nothing can be posted, and all else goes on.
 pub struct Storage {
     bucket: Option<Bucket>,
     turns: Semaphore,

@@ -68,31 +68,32 @@ struct Change {
 
 impl PostBody {
     fn parse_draft(self) -> Result<Draft, Problem> {
-        let photos = self.photos.or(Some(Vec::new()));
-        let Change { text, photos } = PostBody { photos, ..self }.parse()?;
-        match photos {
-            Some(photos) if text.is_some() || !photos.is_empty() => Ok(Draft { text, photos }),
-            _ => Err(Problem::new(Code::InvalidFields).with_field("text", "is required where there are no photos")),
+        let mut fields = Fields::default();
+        let text = fields.check("text", self.text());
+        let photos = self.photos.as_deref().ok_or("is required".to_owned());
+        let photos = fields.check("photos", photos.and_then(Photos::parse));
+        match (text, photos) {
+            (Some(text), Some(photos)) => Ok(Draft { text, photos }),
+            _ => Err(fields.into_problem()),
         }
     }
 
     fn parse_change(self) -> Result<Change, Problem> {
-        let change = self.parse()?;
-        if change.text.is_none() && change.photos.is_none() {
-            return Err(Problem::new(Code::InvalidFields).with_field("text", "or `photos` is required"));
-        }
-        Ok(change)
-    }
-
-    fn parse(self) -> Result<Change, Problem> {
         let mut fields = Fields::default();
-        let text = self.text.map(|text| Prose::parse(&text, TEXT_MAX_CHARS));
-        let text = fields.check("text", text.transpose());
+        let text = fields.check("text", self.text());
         let photos = fields.check("photos", self.photos.as_deref().map(Photos::parse).transpose());
         match (text, photos) {
+            (Some(None), Some(None)) => {
+                Err(Problem::new(Code::InvalidFields).with_field("text", "or `photos` is required"))
+            }
             (Some(text), Some(photos)) => Ok(Change { text, photos }),
             _ => Err(fields.into_problem()),
         }
+    }
+
+    fn text(&self) -> Result<Option<Prose>, String> {
+        let text = self.text.as_deref();
+        text.map(|text| Prose::parse(text, TEXT_MAX_CHARS)).transpose()
     }
 }
 

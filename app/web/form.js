@@ -4,7 +4,8 @@ import { element } from "./dom.js";
 
 /**
  * `fields`: `[{ name, label, hint?, type?, multiline?, ...attributes }]`.
- * `onSubmit(values)` may throw a `Problem`; what it names is shown at its field, the rest above the button.
+ * `onSubmit(values)`, where a file input's value is its files, may throw a `Problem`; what it names is shown at its
+ * field, the rest above the button.
  */
 export function form({ fields, action, onSubmit }) {
   const inputs = new Map(fields.map((field) => [field.name, makeField(field)]));
@@ -20,7 +21,7 @@ export function form({ fields, action, onSubmit }) {
     if (!checkHere(inputs)) return;
     submit.disabled = true;
     try {
-      await onSubmit(Object.fromEntries([...inputs].map(([name, { input }]) => [name, input.value])));
+      await onSubmit(Object.fromEntries([...inputs].map(([name, { input }]) => [name, valueOf(input)])));
     } catch (problem) {
       showProblem(problem, inputs, alert);
     } finally {
@@ -46,6 +47,10 @@ function makeField({ name, label, hint, multiline, ...attributes }) {
   };
   input.addEventListener("input", () => complain(""));
   return { input, complain, row: element("div", { className: "field" }, ...children, error) };
+}
+
+function valueOf(input) {
+  return input.type === "file" ? [...input.files] : input.value;
 }
 
 function checkHere(inputs) {

@@ -9,6 +9,8 @@ mod attempts;
 mod client;
 #[path = "api/comments.rs"]
 mod comments;
+#[path = "api/files.rs"]
+mod files;
 #[path = "api/follows.rs"]
 mod follows;
 #[path = "api/idempotency.rs"]

@@ -1,4 +1,5 @@
-//! The photos of a post: its author's own media, in the order that the author gave.
+//! The photos of a post: its author's own media, in the order that the author gave. One photo may be in several posts.
+//! Posts from before every post needed a photo may have none.
 
 use super::PostId;
 use crate::media::{self, MediaId};
@@ -7,8 +8,7 @@ use serde::Serialize;
 use sqlx::{FromRow, MySql, MySqlConnection, MySqlExecutor, QueryBuilder};
 use std::collections::{BTreeSet, HashMap};
 
-/// A post without photos needs a text. At 1, every post needs a photo, and none a text.
-const LEAST: usize = 0;
+const LEAST: usize = 1;
 const MOST: usize = 10;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,10 +32,6 @@ impl Photos {
         }
         Ok(Photos(ids.to_vec()))
     }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 /// Whether all photos are the owner's and ready; if not, what was done here must be rolled back.
@@ -45,9 +41,6 @@ pub async fn attach(
     owner: MemberId,
     Photos(ids): &Photos,
 ) -> sqlx::Result<bool> {
-    if ids.is_empty() {
-        return Ok(true);
-    }
     let mut query = QueryBuilder::<MySql>::new("INSERT INTO post_photos (post_id, position, media_id) SELECT ");
     query.push_bind(post).push(", FIELD(id");
     for id in ids {
@@ -116,8 +109,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_post_has_at_most_10_photos_none_of_them_twice() {
+    fn a_post_has_1_to_10_photos_none_of_them_twice() {
         let ids = |range: std::ops::RangeInclusive<u64>| range.map(MediaId).collect::<Vec<_>>();
+        assert!(Photos::parse(&[]).is_err());
+        assert!(Photos::parse(&ids(1..=1)).is_ok());
         assert!(Photos::parse(&ids(1..=10)).is_ok());
         assert!(Photos::parse(&ids(1..=11)).is_err());
         assert!(Photos::parse(&[MediaId(1), MediaId(2), MediaId(1)]).is_err());

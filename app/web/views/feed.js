@@ -1,10 +1,12 @@
-// Everyone's posts, newest first, a page at a time; and, signed in, a box to write one.
+// Everyone's posts, newest first, a page at a time; and, signed in, a box to make one.
 
-import { createPost, posts } from "../api.js";
+import { Problem, createPost, posts, upload } from "../api.js";
 import { button, element, toast } from "../dom.js";
 import { form } from "../form.js";
 import { session, signOut } from "../session.js";
 import { postCard } from "./post.js";
+
+const MOST_PHOTOS = 10;
 
 export function feed(place) {
   const list = element("div", { className: "posts" });
@@ -24,11 +26,24 @@ export function feed(place) {
 
 function composer(onPost) {
   const fields = [
-    { name: "text", label: "Say something", multiline: true, required: "", maxlength: 2200, rows: 3, placeholder: "What is new?" },
+    {
+      name: "photos",
+      label: "Photos",
+      hint: `1 to ${MOST_PHOTOS}: JPEG, PNG or WebP.`,
+      type: "file",
+      required: "",
+      multiple: "",
+      accept: "image/jpeg,image/png,image/webp",
+    },
+    { name: "text", label: "Say something (optional)", multiline: true, maxlength: 2200, rows: 3, placeholder: "What is new?" },
   ];
-  const onSubmit = async ({ text }) => {
+  // What has been uploaded is not uploaded again when the post is refused for something else.
+  const uploaded = new Map();
+  const onSubmit = async ({ photos: files, text }) => {
     try {
-      onPost(await createPost(session()?.token, text));
+      const photos = await uploadAll(files, uploaded);
+      onPost(await createPost(session()?.token, text.trim() ? { text, photos } : { photos }));
+      uploaded.clear();
       made.reset();
       toast("Posted.");
     } catch (problem) {
@@ -40,6 +55,31 @@ function composer(onPost) {
   };
   const made = form({ fields, action: "Post", onSubmit });
   return element("section", { className: "card composer" }, made);
+}
+
+/** One after the other, in the order chosen; the ids. */
+async function uploadAll(files, uploaded) {
+  if (files.length > MOST_PHOTOS) {
+    throw new Problem(0, { errors: [{ field: "photos", detail: `must be at most ${MOST_PHOTOS} files` }] });
+  }
+  const ids = [];
+  for (const file of files) {
+    const key = `${file.name} ${file.size} ${file.lastModified}`;
+    if (!uploaded.has(key)) uploaded.set(key, await uploadOne(file));
+    ids.push(uploaded.get(key));
+  }
+  return ids;
+}
+
+/** What the API says of the one file is shown at the field for all. */
+async function uploadOne(file) {
+  try {
+    return (await upload(session()?.token, file)).id;
+  } catch (problem) {
+    const detail = problem.fields?.get("file") ?? (problem.status === 413 ? "is too large" : null);
+    if (!detail) throw problem;
+    throw new Problem(problem.status, { errors: [{ field: "photos", detail: `cannot hold “${file.name}”: it ${detail}` }] });
+  }
 }
 
 /** More on a button rather than on scrolling, so that the foot of the page can be reached. */

@@ -13,9 +13,22 @@ export function postCard(post) {
   const author = element("h2", { className: "author", textContent: nickname });
   return element("article", { className: "card post" },
     element("header", {}, avatar, author, time),
+    photos(post),
     element("p", { className: "text", textContent: post.text ?? "", hidden: !post.text }),
     element("footer", { className: "marks" }, likeButton(post), comments(post)),
   );
+}
+
+/** Side by side where there are several, to be swiped through; whoever wants one whole opens it. */
+function photos({ photos, author }) {
+  const shown = photos.map((photo, index) => {
+    const alt = photos.length === 1 ? `Photo by ${author.nickname}` : `Photo ${index + 1} of ${photos.length} by ${author.nickname}`;
+    const { url, width, height, thumbnails = [] } = photo;
+    const sizes = [...thumbnails, { url, width }].map((size) => `${size.url} ${size.width}w`).join(", ");
+    const image = element("img", { loading: "lazy", decoding: "async", width, height, alt, sizes: "(max-width: 34rem) 100vw, 34rem", srcset: sizes, src: url });
+    return element("a", { href: url, target: "_blank", rel: "noopener" }, image);
+  });
+  return element("div", { className: "photos", hidden: photos.length === 0 }, ...shown);
 }
 
 /** Shows at once what was asked for, and takes it back if the API refuses. */

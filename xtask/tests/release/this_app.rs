@@ -7,6 +7,7 @@ mod two_releases;
 
 use crate::ask::request;
 use crate::project::Project;
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -78,4 +79,16 @@ fn member(url: &str) -> String {
         .as_str()
         .unwrap_or_else(|| panic!("{answer}"))
         .to_owned()
+}
+
+/// One red pixel.
+const PHOTO: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde\
+\0\0\0\x0cIDATx\xdac\xf8\xcf\xc0\0\0\x03\x01\x01\0\xf7\x03AC\0\0\0\0IEND\xaeB`\x82";
+
+fn with_photo(request: RequestBuilder) -> RequestBuilder {
+    let head = b"--photo\r\nContent-Disposition: form-data; name=\"file\"; filename=\"red.png\"\r\n\r\n";
+    let body = [head, PHOTO, b"\r\n--photo--\r\n"].concat();
+    request
+        .header("content-type", "multipart/form-data; boundary=photo")
+        .body(body)
 }

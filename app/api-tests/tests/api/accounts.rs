@@ -153,18 +153,17 @@ async fn of_20_members_changing_to_one_nickname_exactly_one_gets_it() {
 async fn who_withdraws_takes_posts_and_follows_along_and_the_token_is_worth_nothing() {
     let client = Client::new();
     let (leaver, stayer) = (client.new_member().await, client.new_member().await);
-    let post = client
-        .post_as(&leaver.token, "/api/posts", &json!({ "text": "last words" }))
-        .await
-        .expect(StatusCode::CREATED);
+    let post = leaver.post(&client, "last words").await;
     follow(&client, &leaver, stayer.nickname()).await.expect_no_content();
     follow(&client, &stayer, leaver.nickname()).await.expect_no_content();
     withdraw(&client, &leaver, &json!({ "password": PASSWORD }))
         .await
         .expect_no_content();
 
-    let post = client.get(&format!("/api/posts/{}", post["id"])).await;
-    post.expect_problem(StatusCode::NOT_FOUND, "NOT_FOUND_POST", &[]);
+    client
+        .get(&post)
+        .await
+        .expect_problem(StatusCode::NOT_FOUND, "NOT_FOUND_POST", &[]);
     let profile = client.get(&format!("/api/members/{}", leaver.nickname())).await;
     profile.expect_problem(StatusCode::NOT_FOUND, "NOT_FOUND_MEMBER", &[]);
     let profile = client.get(&format!("/api/members/{}", stayer.nickname())).await;
@@ -176,7 +175,7 @@ async fn who_withdraws_takes_posts_and_follows_along_and_the_token_is_worth_noth
     for answer in [
         client.get_as(&leaver.token, "/api/me").await,
         client
-            .post_as(&leaver.token, "/api/posts", &json!({ "text": "ghost" }))
+            .post_as(&leaver.token, "/api/posts", &json!({ "photos": [1] }))
             .await,
         follow(&client, &leaver, stayer.nickname()).await,
         change(&client, &leaver, &json!({ "password": PASSWORD })).await,

@@ -1,10 +1,12 @@
 //! A client that knows the API's envelope, and members made up at random.
 
+use crate::files::{form, png, upload};
 use rand::RngExt as _;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -26,6 +28,7 @@ pub struct Answer {
 pub struct Member {
     pub sign_up: Value,
     pub token: String,
+    photo: OnceCell<u64>,
 }
 
 impl Client {
@@ -93,10 +96,7 @@ impl Client {
             .sign_in(text(&sign_up, "nickname"), text(&sign_up, "password"))
             .await;
         let session = session.expect(StatusCode::CREATED);
-        Member {
-            token: text(&session, "access_token").to_owned(),
-            sign_up,
-        }
+        Member::new(sign_up, text(&session, "access_token"))
     }
 
     /// A few at a time: passwords are hashed, and whoever waits too long for that is sent away.
@@ -113,11 +113,33 @@ impl Client {
 }
 
 impl Member {
+    pub fn new(sign_up: Value, token: &str) -> Member {
+        Member {
+            sign_up,
+            token: token.to_owned(),
+            photo: OnceCell::new(),
+        }
+    }
+
+    /// One photo for all of the member's posts, uploaded when it is first asked for.
+    pub async fn photo(&self, client: &Client) -> u64 {
+        let uploaded = self.photo.get_or_init(async || {
+            let media = send(upload(client, &self.token, &form(&png(5, 3)))).await;
+            let media = media.expect(StatusCode::CREATED);
+            media["id"].as_u64().unwrap_or_else(|| panic!("no id in {media}"))
+        });
+        *uploaded.await
+    }
+
+    /// A post of this text, with a photo.
+    pub async fn draft(&self, client: &Client, text: &str) -> Value {
+        json!({ "text": text, "photos": [self.photo(client).await] })
+    }
+
     /// Its address.
     pub async fn post(&self, client: &Client, text: &str) -> String {
-        let answer = client
-            .post_as(&self.token, "/api/posts", &json!({ "text": text }))
-            .await;
+        let draft = self.draft(client, text).await;
+        let answer = client.post_as(&self.token, "/api/posts", &draft).await;
         let location = answer.header("location").to_owned();
         answer.expect(StatusCode::CREATED);
         location

@@ -9,7 +9,7 @@ const KEY: &str = "idempotency-key";
 async fn a_create_sent_again_with_its_key_gets_the_same_answer_and_makes_nothing() {
     let client = Client::new();
     let (member, key) = (client.new_member().await, unique("key"));
-    let body = json!({ "text": "once" });
+    let body = member.draft(&client, "once").await;
     let first = send(post(&client, &member, &body).header(KEY, &key)).await;
     let again = send(post(&client, &member, &body).header(KEY, &key)).await;
     assert_eq!((first.status, again.status), (201, 201));
@@ -44,10 +44,14 @@ async fn a_sign_up_sent_again_with_its_key_is_not_refused_as_taken() {
 async fn a_key_that_came_with_another_body_is_refused() {
     let client = Client::new();
     let (member, key) = (client.new_member().await, unique("key"));
-    let first = post(&client, &member, &json!({ "text": "first" })).header(KEY, &key);
-    send(first).await.expect(StatusCode::CREATED);
-    let other = post(&client, &member, &json!({ "text": "other" })).header(KEY, &key);
-    let answer = send(other).await;
+    let (first, other) = (
+        member.draft(&client, "first").await,
+        member.draft(&client, "other").await,
+    );
+    send(post(&client, &member, &first).header(KEY, &key))
+        .await
+        .expect(StatusCode::CREATED);
+    let answer = send(post(&client, &member, &other).header(KEY, &key)).await;
     answer.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "REUSED_IDEMPOTENCY_KEY", &[]);
     assert_eq!(posts_of(&client, &member).await, 1);
 }
@@ -56,7 +60,7 @@ async fn a_key_that_came_with_another_body_is_refused() {
 async fn of_30_simultaneous_creates_with_one_key_one_is_carried_out_and_all_get_its_answer() {
     let client = Client::new();
     let (member, key) = (client.new_member().await, unique("key"));
-    let body = json!({ "text": "once" });
+    let body = member.draft(&client, "once").await;
     let answers = at_once(30, |_| post(&client, &member, &body).header(KEY, &key)).await;
     let first = &answers[0].text;
     for answer in &answers {
@@ -73,7 +77,7 @@ async fn of_30_simultaneous_creates_with_one_key_one_is_carried_out_and_all_get_
 async fn of_20_simultaneous_creates_with_one_key_and_two_bodies_one_body_is_carried_out() {
     let client = Client::new();
     let (member, key) = (client.new_member().await, unique("key"));
-    let bodies = [json!({ "text": "one" }), json!({ "text": "two" })];
+    let bodies = [member.draft(&client, "one").await, member.draft(&client, "two").await];
     let answers = at_once(20, |number| {
         post(&client, &member, &bodies[number % 2]).header(KEY, &key)
     })
@@ -124,9 +128,9 @@ async fn of_20_simultaneous_comments_or_messages_with_one_key_one_is_made() {
 async fn a_key_means_nothing_to_another_member_or_at_another_address() {
     let client = Client::new();
     let (member, other, key) = (client.new_member().await, client.new_member().await, unique("key"));
-    let body = json!({ "text": "mine" });
-    let mine = send(post(&client, &member, &body).header(KEY, &key)).await;
-    let theirs = send(post(&client, &other, &body).header(KEY, &key)).await;
+    let (mine, theirs) = (member.draft(&client, "mine").await, other.draft(&client, "mine").await);
+    let mine = send(post(&client, &member, &mine).header(KEY, &key)).await;
+    let theirs = send(post(&client, &other, &theirs).header(KEY, &key)).await;
     assert_ne!(
         mine.expect(StatusCode::CREATED)["id"],
         theirs.expect(StatusCode::CREATED)["id"]
@@ -161,12 +165,8 @@ async fn an_answer_is_given_again_to_nobody_without_a_token_and_not_after_withdr
         .sign_in(text(&sign_up, "email"), text(&sign_up, "password"))
         .await;
     let session = session.expect(StatusCode::CREATED);
-    let token = text(&session, "access_token").to_owned();
-    let member = Member {
-        sign_up: sign_up.clone(),
-        token,
-    };
-    let body = json!({ "text": "gone soon" });
+    let member = Member::new(sign_up.clone(), text(&session, "access_token"));
+    let body = member.draft(&client, "gone soon").await;
     send(post(&client, &member, &body).header(KEY, &key))
         .await
         .expect(StatusCode::CREATED);
@@ -189,7 +189,7 @@ async fn an_answer_is_given_again_to_nobody_without_a_token_and_not_after_withdr
 async fn a_key_that_is_no_word_is_refused() {
     let client = Client::new();
     let member = client.new_member().await;
-    let body = json!({ "text": "never" });
+    let body = member.draft(&client, "never").await;
     for key in ["", "two words", &"k".repeat(256), "열쇠"] {
         let answer = send(post(&client, &member, &body).header(KEY, key.as_bytes())).await;
         answer.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_FIELDS", &[KEY]);

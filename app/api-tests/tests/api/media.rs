@@ -1,8 +1,9 @@
 //! Where the API has no bucket, each of these tests holds it to the one answer it then gives.
 
 use crate::client::{Answer, Client, Member, send, text};
+use crate::files::{form, jpeg, png, segment, upload, webp};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -14,7 +15,7 @@ async fn a_photo_is_uploaded_found_at_its_location_and_shown_at_its_address() {
         (jpeg(5, 3, &[]), "image/jpeg"),
         (webp(5, 3), "image/webp"),
     ] {
-        let answer = send(upload(&client, &owner, &form(&photo))).await;
+        let answer = send(upload(&client, &owner.token, &form(&photo))).await;
         let location = answer.header("location").to_owned();
         let media = answer.expect(StatusCode::CREATED);
         assert_eq!((&media["kind"], &media["state"]), (&json!(kind), &json!("ready")));
@@ -54,7 +55,7 @@ async fn where_and_when_a_photo_was_taken_is_not_told_on() {
         segment(0xFE, b"written by a program"),
     ];
     let taken = [jpeg(5, 3, &extras.concat()), b"appended".to_vec()].concat();
-    let media = send(upload(&client, &owner, &form(&taken)))
+    let media = send(upload(&client, &owner.token, &form(&taken)))
         .await
         .expect(StatusCode::CREATED);
     let (_, bytes) = shown(&client, text(&media, "url"), &[]).await;
@@ -66,7 +67,7 @@ async fn a_part_of_a_photo_can_be_asked_for() {
     let client = Client::new();
     let Some(owner) = owner(&client).await else { return };
     let photo = png(5, 3);
-    let media = send(upload(&client, &owner, &form(&photo)))
+    let media = send(upload(&client, &owner.token, &form(&photo)))
         .await
         .expect(StatusCode::CREATED);
     let url = text(&media, "url");
@@ -99,7 +100,7 @@ async fn what_is_no_photo_is_refused_whatever_it_is_called() {
         png(u32::MAX, 1),
         jpeg(65_535, 65_535, &[]),
     ] {
-        let answer = send(upload(&client, &owner, &form(&bad))).await;
+        let answer = send(upload(&client, &owner.token, &form(&bad))).await;
         answer.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_FIELDS", &["file"]);
     }
 }
@@ -114,11 +115,11 @@ async fn a_form_is_a_form_with_one_file() {
         (format!("{}{}--x--", part("file"), part("file")), ["file"]),
         (format!("{}--x--", part("owner")), ["owner"]),
     ] {
-        let answer = send(upload(&client, &owner, body.as_bytes())).await;
+        let answer = send(upload(&client, &owner.token, body.as_bytes())).await;
         answer.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_FIELDS", &fields);
     }
     for body in [part("file"), "nonsense".to_owned(), String::new()] {
-        let answer = send(upload(&client, &owner, body.as_bytes())).await;
+        let answer = send(upload(&client, &owner.token, body.as_bytes())).await;
         answer.expect_problem(StatusCode::BAD_REQUEST, "INVALID_FORM", &[]);
     }
     for kind in [
@@ -141,10 +142,10 @@ async fn a_file_over_10_mib_is_refused() {
     let client = Client::new();
     let Some(owner) = owner(&client).await else { return };
     let just_over = form(&vec![0; 10 * 1024 * 1024 + 1]);
-    let answer = send(upload(&client, &owner, &just_over)).await;
+    let answer = send(upload(&client, &owner.token, &just_over)).await;
     answer.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_FIELDS", &["file"]);
     let far_over = form(&vec![0; 10 * 1024 * 1024 + 500_000]);
-    let answer = send(upload(&client, &owner, &far_over)).await;
+    let answer = send(upload(&client, &owner.token, &far_over)).await;
     answer.expect_problem(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", &[]);
 }
 
@@ -240,7 +241,7 @@ async fn the_media_of_another_member_are_not_there() {
     let (Some(owner), other) = (owner(&client).await, client.new_member().await) else {
         return;
     };
-    let media = send(upload(&client, &owner, &form(&png(5, 3))))
+    let media = send(upload(&client, &owner.token, &form(&png(5, 3))))
         .await
         .expect(StatusCode::CREATED);
     for id in [
@@ -290,7 +291,7 @@ pub async fn owner(client: &Client) -> Option<Member> {
         return Some(owner);
     }
     answer.expect_problem(StatusCode::SERVICE_UNAVAILABLE, "NO_BUCKET", &[]);
-    let answer = send(upload(client, &owner, &form(&png(5, 3)))).await;
+    let answer = send(upload(client, &owner.token, &form(&png(5, 3)))).await;
     answer.expect_problem(StatusCode::SERVICE_UNAVAILABLE, "NO_BUCKET", &[]);
     None
 }
@@ -316,18 +317,6 @@ async fn put(announced: &Value, bytes: Vec<u8>) -> StatusCode {
         .status()
 }
 
-pub fn upload(client: &Client, owner: &Member, form: &[u8]) -> RequestBuilder {
-    let request = client.request(Method::POST, "/api/media").bearer_auth(&owner.token);
-    request
-        .header(CONTENT_TYPE, "multipart/form-data; boundary=x")
-        .body(form.to_vec())
-}
-
-pub fn form(file: &[u8]) -> Vec<u8> {
-    let head = b"--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"../me.jpg\"\r\nContent-Type: image/jpeg\r\n\r\n";
-    [&head[..], file, b"\r\n--x--\r\n"].concat()
-}
-
 async fn shown(client: &Client, url: &str, headers: &[(&str, &str)]) -> (HeaderMap, Vec<u8>) {
     let request = headers
         .iter()
@@ -338,44 +327,4 @@ async fn shown(client: &Client, url: &str, headers: &[(&str, &str)]) -> (HeaderM
     assert!(response.status().is_success(), "{}", response.status());
     let headers = response.headers().clone();
     (headers, response.bytes().await.expect("all bytes").to_vec())
-}
-
-/// The smallest file that has the shape of a PNG of this size.
-pub fn png(width: u32, height: u32) -> Vec<u8> {
-    let chunk = |name: &[u8; 4], contents: &[u8]| {
-        let length = u32::try_from(contents.len()).expect("short").to_be_bytes();
-        [&length[..], name, contents, b"sum!"].concat()
-    };
-    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
-    [
-        b"\x89PNG\r\n\x1A\n".to_vec(),
-        chunk(b"IHDR", &header),
-        chunk(b"IDAT", &[1, 2, 3]),
-        chunk(b"IEND", b""),
-    ]
-    .concat()
-}
-
-fn segment(marker: u8, contents: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(contents.len() + 2).expect("short").to_be_bytes();
-    [&[0xFF, marker], &length[..], contents].concat()
-}
-
-fn jpeg(width: u16, height: u16, extras: &[u8]) -> Vec<u8> {
-    let size = [&[8][..], &height.to_be_bytes(), &width.to_be_bytes(), &[1, 1, 0x11, 0]].concat();
-    let scan = [segment(0xDA, &[1, 1, 0, 0, 63, 0]), vec![1, 0xFF, 0, 2]].concat();
-    [
-        &[0xFF, 0xD8],
-        &segment(0xE0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0")[..],
-        extras,
-        &segment(0xC0, &size),
-        &scan,
-        &[0xFF, 0xD9],
-    ]
-    .concat()
-}
-
-fn webp(width: u8, height: u8) -> Vec<u8> {
-    let frame = [0, 0, 0, 0x9D, 1, 0x2A, width, 0, height, 0, 9, 9];
-    [b"RIFF", &[24, 0, 0, 0][..], b"WEBPVP8 ", &[12, 0, 0, 0], &frame].concat()
 }

@@ -1,7 +1,8 @@
 //! The photos of posts.
 
 use crate::client::{Client, Member, send, text};
-use crate::media::{form, owner, png, upload};
+use crate::files::{form, png, upload};
+use crate::media::owner;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -37,6 +38,40 @@ async fn a_post_shows_its_photos_in_the_order_given_and_needs_no_text() {
         newest["posts"].as_array().expect("posts").contains(&post),
         "{post} is not in {newest}"
     );
+}
+
+#[tokio::test]
+async fn a_post_without_a_photo_is_refused_and_is_not_left_without_one() {
+    let client = Client::new();
+    let author = client.new_member().await;
+    for body in [
+        json!({}),
+        json!({ "text": "words" }),
+        json!({ "text": "words", "photos": null }),
+        json!({ "text": "words", "photos": [] }),
+    ] {
+        let answer = client.post_as(&author.token, "/api/posts", &body).await;
+        answer.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_FIELDS", &["photos"]);
+    }
+    let both = json!({ "text": "" });
+    let answer = client.post_as(&author.token, "/api/posts", &both).await;
+    answer.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_FIELDS", &["text", "photos"]);
+
+    let path = author.post(&client, "words").await;
+    let before = client.get(&path).await.expect(StatusCode::OK);
+    let emptied = client.patch_as(&author.token, &path, &json!({ "photos": [] })).await;
+    emptied.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_FIELDS", &["photos"]);
+    assert_eq!(client.get(&path).await.expect(StatusCode::OK), before);
+}
+
+#[tokio::test]
+async fn one_photo_may_be_in_several_posts() {
+    let client = Client::new();
+    let author = client.new_member().await;
+    let (one, other) = (author.post(&client, "one").await, author.post(&client, "other").await);
+    client.delete_as(&author.token, &one).await.expect_no_content();
+    let other = client.get(&other).await.expect(StatusCode::OK);
+    assert_eq!(ids(&other), [author.photo(&client).await]);
 }
 
 #[tokio::test]
@@ -114,7 +149,7 @@ async fn only_photos_that_the_author_has_uploaded_can_be_posted_each_once_and_10
 }
 
 async fn photo(client: &Client, owner: &Member, width: u32) -> u64 {
-    let media = send(upload(client, owner, &form(&png(width, 3))))
+    let media = send(upload(client, &owner.token, &form(&png(width, 3))))
         .await
         .expect(StatusCode::CREATED);
     media["id"].as_u64().expect("an id")

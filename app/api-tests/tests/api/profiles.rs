@@ -8,10 +8,7 @@ async fn a_profile_counts_posts_followers_and_following_and_keeps_private_what_i
     let client = Client::new();
     let (star, fan) = (client.new_member().await, client.new_member().await);
     for text in ["one", "two"] {
-        let post = client
-            .post_as(&star.token, "/api/posts", &json!({ "text": text }))
-            .await;
-        post.expect(StatusCode::CREATED);
+        star.post(&client, text).await;
     }
     follow(&client, &fan, star.nickname()).await.expect_no_content();
     let by_nickname = client.get(&format!("/api/members/{}", star.nickname())).await;

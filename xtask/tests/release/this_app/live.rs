@@ -1,19 +1,28 @@
 //! A change goes live under load.
 
-use super::{call, member, release, this_app, two_releases};
+use super::{call, member, release, this_app, two_releases, with_photo};
+use crate::ask::request;
 use crate::load::{Ask, Load};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One write in three, each with a text of its own.
-fn reads_and_writes(token: String, run: String) -> Ask {
+/// Uploads a photo for all the member's posts, since none goes without; returns its id.
+fn photo(url: &str, token: &str) -> Value {
+    let answer = request(|client| with_photo(client.post(format!("{url}/api/media")).bearer_auth(token)));
+    let (status, answer) = answer.unwrap();
+    assert_eq!(status, 201, "{answer}");
+    serde_json::from_str::<Value>(&answer).unwrap()["id"].clone()
+}
+
+/// One write in three, each with a text of its own and all with the same photo.
+fn reads_and_writes(token: String, photo: Value, run: String) -> Ask {
     Arc::new(move |client, router, number| match number % 3 {
         0 => client
             .post(format!("{router}/api/posts"))
             .bearer_auth(&token)
-            .json(&json!({ "text": format!("{run} {number}") })),
+            .json(&json!({ "text": format!("{run} {number}"), "photos": [photo] })),
         1 => client.get(format!("{router}/api/posts?limit=5")),
         _ => client.get(format!("{router}/version")),
     })
@@ -88,6 +97,7 @@ fn a_changed_line_goes_live_under_load_without_a_failed_request_while_both_relea
     let first = release(&project);
     let url = project.url("production");
     let token = member(&url);
+    let photo = photo(&url, &token);
 
     project.edit("app/src/operations.rs", "//! ", "//! Changed. ");
     project.edit("app/web/index.html", "</title>", " 2</title>");
@@ -97,7 +107,7 @@ fn a_changed_line_goes_live_under_load_without_a_failed_request_while_both_relea
         8,
         // Beside it, the release has a compiler and tests to run.
         Duration::from_millis(10),
-        reads_and_writes(token, run.clone()),
+        reads_and_writes(token, photo, run.clone()),
     );
     let second = std::thread::scope(|scope| {
         let second = scope.spawn(|| release(&project));

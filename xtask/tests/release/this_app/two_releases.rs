@@ -1,6 +1,7 @@
 //! Two releases on two hosts share one database while traffic is divided between them: what a member does at one of the
 //! four, every other knows.
 
+use super::{PHOTO, with_photo};
 use crate::ask::complete;
 use crate::project::{Project, eventually};
 use futures_util::{SinkExt, StreamExt};
@@ -12,10 +13,6 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Message as Frame, client::IntoClientRequest as _};
 
 const PASSWORD: &str = "correct horse battery";
-/// One red pixel.
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde\
-\0\0\0\x0cIDATx\xdac\xf8\xcf\xc0\0\0\x03\x01\x01\0\xf7\x03AC\0\0\0\0IEND\xaeB`\x82";
-
 /// One release on one host, as a user sees it whom the router keeps there.
 #[derive(Clone)]
 struct Place {
@@ -77,14 +74,6 @@ impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} at {}", self.release, self.router)
     }
-}
-
-fn with_photo(request: RequestBuilder) -> RequestBuilder {
-    let head = b"--photo\r\nContent-Disposition: form-data; name=\"file\"; filename=\"red.png\"\r\n\r\n";
-    let body = [head, PNG, b"\r\n--photo--\r\n"].concat();
-    request
-        .header("content-type", "multipart/form-data; boundary=photo")
-        .body(body)
 }
 
 struct Live(WebSocketStream<TcpStream>);
@@ -188,7 +177,7 @@ async fn uploads_and_feeds(places: &[Place], members: &[(u64, String)]) {
             .send()
             .await
             .unwrap();
-        assert_eq!((read.status().as_u16(), &read.bytes().await.unwrap()[..]), (200, PNG));
+        assert_eq!((read.status().as_u16(), &read.bytes().await.unwrap()[..]), (200, PHOTO));
     }
 }
 
