@@ -2,6 +2,7 @@
 
 use crate::config::{Config, Release};
 use crate::database::Database;
+use crate::interface::{self, Routes};
 use crate::jobs::Bell;
 use crate::media::Storage;
 use crate::messages::{Feed, Places};
@@ -15,6 +16,20 @@ use crate::{comments, follows, likes, media, members, messages, operations, post
 use axum::{Router, middleware};
 use std::sync::Arc;
 use tokio::sync::watch;
+
+/// All that is in the document.
+pub fn features() -> Routes {
+    operations::routes()
+        .merge(interface::routes())
+        .merge(members::routes())
+        .merge(follows::routes())
+        .merge(sessions::routes())
+        .merge(posts::routes())
+        .merge(likes::routes())
+        .merge(comments::routes())
+        .merge(media::routes())
+        .merge(messages::routes())
+}
 
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
@@ -63,16 +78,9 @@ impl App {
     }
 
     pub fn router(&self) -> Router {
-        Router::new()
-            .merge(operations::routes())
-            .merge(members::routes())
-            .merge(follows::routes())
-            .merge(sessions::routes())
-            .merge(posts::routes())
-            .merge(likes::routes())
-            .merge(comments::routes())
-            .merge(media::routes())
-            .merge(messages::routes())
+        features()
+            .into_router()
+            .merge(interface::pages())
             .fallback(async || Problem::new(Code::NotFoundRoute))
             .layer(middleware::from_fn_with_state(self.clone(), request::observe))
             .with_state(self.clone())

@@ -2,8 +2,9 @@
 
 use crate::members::MemberId;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Author {
     pub id: MemberId,
     pub nickname: String,

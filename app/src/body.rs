@@ -2,7 +2,7 @@
 
 use crate::problem::{Code, Problem};
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use futures_util::StreamExt;
@@ -48,12 +48,6 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Parameters<T> {
         })?;
         Ok(Parameters(value))
     }
-}
-
-/// The number in a path that has one parameter; `None` for what is no number.
-pub async fn id_in_path<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<u64> {
-    let Path(id) = Path::<String>::from_request_parts(parts, state).await.ok()?;
-    id.parse().ok()
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

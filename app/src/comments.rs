@@ -6,32 +6,35 @@
 mod comment;
 
 use crate::app::App;
-use crate::body::{Json, Parameters, id_in_path};
+use crate::body::{Json, Parameters};
 use crate::database::{despite_deadlocks, violated_foreign_key};
 use crate::idempotency::{self, Claim, Create, IdempotencyKey};
+use crate::interface::Routes;
+use crate::interface::schema::{self, written_as};
 use crate::page::{Cursor, Page, PageQuery};
+use crate::path::named_in_path;
 use crate::posts::{self, PostId};
 use crate::problem::{Code, Fields, Problem};
 use crate::prose::Prose;
 use crate::token::SignedIn;
-use axum::Router;
-use axum::extract::{FromRequestParts, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use axum::response::Response;
-use axum::routing::get;
 pub use comment::erase_of;
 use comment::{Comment, Draft};
 use serde::{Deserialize, Serialize};
 use sqlx::{MySqlConnection, MySqlExecutor, MySqlPool};
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
+use utoipa_axum::routes;
 
 const TEXT_MAX_CHARS: usize = 2_200;
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/posts/{id}/comments", get(list).post(create))
-        .route("/api/comments/{id}", get(show).patch(update).delete(remove))
-        .route("/api/comments/{id}/replies", get(replies))
+pub fn routes() -> Routes {
+    Routes::of("Comments")
+        .with(routes!(list, create))
+        .with(routes!(show, update, remove))
+        .with(routes!(replies))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
@@ -39,31 +42,34 @@ pub fn routes() -> Router<App> {
 #[sqlx(transparent)]
 pub struct CommentId(u64);
 
-/// The `{id}` of a path; what is no number names no comment.
-impl<S: Send + Sync> FromRequestParts<S> for CommentId {
-    type Rejection = Problem;
+written_as!(CommentId, schema::id());
+named_in_path!(
+    CommentId,
+    "id",
+    "A comment",
+    |id| id.parse().ok().map(CommentId),
+    NotFoundComment
+);
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<CommentId, Problem> {
-        let id = id_in_path(parts, state).await;
-        id.map(CommentId).ok_or_else(|| Problem::new(Code::NotFoundComment))
-    }
-}
-
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewComment)]
 struct CreateBody {
+    #[schema(schema_with = text)]
     text: String,
     /// The comment that this one replies to.
     parent_id: Option<CommentId>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CommentChange)]
 struct UpdateBody {
+    #[schema(schema_with = text)]
     text: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Comments {
     comments: Vec<Comment>,
     /// What to ask for as `before` to go on; null at the end.
@@ -77,6 +83,10 @@ impl Comments {
     }
 }
 
+fn text() -> Object {
+    Prose::schema(TEXT_MAX_CHARS)
+}
+
 fn parse(text: &str) -> Result<Prose, Problem> {
     let mut fields = Fields::default();
     fields
@@ -84,6 +94,18 @@ fn parse(text: &str) -> Result<Prose, Problem> {
         .ok_or_else(|| fields.into_problem())
 }
 
+/// Comment on a post, or reply to a comment
+#[utoipa::path(
+    post,
+    path = "/api/posts/{id}/comments",
+    params(PostId, IdempotencyKey),
+    security(("bearer" = [])),
+    request_body = CreateBody,
+    responses(
+        (status = 201, body = Comment, headers(("location" = String))),
+        (status = 404, description = "NOT_FOUND_POST"),
+    ),
+)]
 async fn create(
     State(app): State<App>,
     SignedIn(author): SignedIn,
@@ -123,6 +145,13 @@ async fn orphan(transaction: &mut MySqlConnection, post: PostId) -> Result<Probl
     })
 }
 
+/// List the comments on a post, without the replies
+#[utoipa::path(
+    get,
+    path = "/api/posts/{id}/comments",
+    params(PostId, PageQuery),
+    responses((status = 200, body = Comments), (status = 404, description = "NOT_FOUND_POST")),
+)]
 async fn list(
     State(app): State<App>,
     post: PostId,
@@ -136,6 +165,13 @@ async fn list(
     Ok(Comments::cut(&page, comments))
 }
 
+/// List the replies to a comment
+#[utoipa::path(
+    get,
+    path = "/api/comments/{id}/replies",
+    params(CommentId, PageQuery),
+    responses((status = 200, body = Comments), (status = 404, description = "NOT_FOUND_COMMENT")),
+)]
 async fn replies(
     State(app): State<App>,
     parent: CommentId,
@@ -149,10 +185,30 @@ async fn replies(
     Ok(Comments::cut(&page, replies))
 }
 
+/// Show a comment
+#[utoipa::path(
+    get,
+    path = "/api/comments/{id}",
+    params(CommentId),
+    responses((status = 200, body = Comment), (status = 404, description = "NOT_FOUND_COMMENT")),
+)]
 async fn show(State(app): State<App>, id: CommentId) -> Result<axum::Json<Comment>, Problem> {
     found(&app.database.pool, id).await.map(axum::Json)
 }
 
+/// Change one's own comment
+#[utoipa::path(
+    patch,
+    path = "/api/comments/{id}",
+    params(CommentId),
+    security(("bearer" = [])),
+    request_body = UpdateBody,
+    responses(
+        (status = 200, body = Comment),
+        (status = 403, description = "NOT_YOUR_COMMENT"),
+        (status = 404, description = "NOT_FOUND_COMMENT"),
+    ),
+)]
 async fn update(
     State(app): State<App>,
     SignedIn(author): SignedIn,
@@ -167,6 +223,20 @@ async fn update(
     found(pool, id).await.map(axum::Json)
 }
 
+/// Delete one's own comment
+///
+/// One that has replies keeps its place, without its text and its author.
+#[utoipa::path(
+    delete,
+    path = "/api/comments/{id}",
+    params(CommentId),
+    security(("bearer" = [])),
+    responses(
+        (status = 204),
+        (status = 403, description = "NOT_YOUR_COMMENT"),
+        (status = 404, description = "NOT_FOUND_COMMENT"),
+    ),
+)]
 async fn remove(State(app): State<App>, SignedIn(author): SignedIn, id: CommentId) -> Result<StatusCode, Problem> {
     let pool = &app.database.pool;
     if !despite_deadlocks(|| comment::delete(pool, id, author)).await? {

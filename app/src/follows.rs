@@ -3,25 +3,27 @@
 use crate::app::App;
 use crate::body::Parameters;
 use crate::database::{despite_deadlocks, violated_foreign_key, violated_unique_key};
+use crate::interface::Routes;
+use crate::interface::schema::moment;
 use crate::members::{self, MemberId, MemberName};
 use crate::page::{Cursor, Page, PageQuery};
 use crate::problem::{Code, Problem};
 use crate::token::SignedIn;
-use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, put};
 use serde::Serialize;
 use sqlx::{FromRow, MySqlPool};
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/members/{member}/follow", put(follow).delete(unfollow))
-        .route("/api/members/{member}/followers", get(followers))
-        .route("/api/members/{member}/following", get(following))
+pub fn routes() -> Routes {
+    Routes::of("Follows")
+        .with(routes!(follow, unfollow))
+        .with(routes!(followers))
+        .with(routes!(following))
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Follows {
     members: Vec<Followed>,
     /// What to ask for as `before` to go on; null at the end.
@@ -29,23 +31,38 @@ struct Follows {
 }
 
 /// The member at the other end of one follow.
-#[derive(Debug, Serialize, FromRow)]
+#[derive(Debug, Serialize, FromRow, ToSchema)]
 struct Followed {
     #[serde(skip)]
     follow_id: u64,
     id: MemberId,
     nickname: String,
     real_name: String,
+    #[schema(schema_with = moment)]
     followed_at: String,
 }
 
+/// Follow a member
+///
+/// Following twice is the same as once.
+#[utoipa::path(
+    put,
+    path = "/api/members/{member}/follow",
+    params(MemberName),
+    security(("bearer" = [])),
+    responses(
+        (status = 204),
+        (status = 404, description = "NOT_FOUND_MEMBER"),
+        (status = 422, description = "FOLLOW_SELF"),
+    ),
+)]
 async fn follow(
     State(app): State<App>,
     SignedIn(follower): SignedIn,
-    Path(member): Path<String>,
+    member: MemberName,
 ) -> Result<StatusCode, Problem> {
     let pool = &app.database.pool;
-    let followed = members::resolve(pool, &MemberName::parse(&member)?).await?;
+    let followed = members::resolve(pool, &member).await?;
     if followed == follower {
         return Err(Problem::new(Code::FollowSelf));
     }
@@ -56,28 +73,50 @@ async fn follow(
     }
 }
 
+/// Follow a member no longer
+#[utoipa::path(
+    delete,
+    path = "/api/members/{member}/follow",
+    params(MemberName),
+    security(("bearer" = [])),
+    responses((status = 204), (status = 404, description = "NOT_FOUND_MEMBER")),
+)]
 async fn unfollow(
     State(app): State<App>,
     SignedIn(follower): SignedIn,
-    Path(member): Path<String>,
+    member: MemberName,
 ) -> Result<StatusCode, Problem> {
     let pool = &app.database.pool;
-    let followed = members::resolve(pool, &MemberName::parse(&member)?).await?;
+    let followed = members::resolve(pool, &member).await?;
     despite_deadlocks(|| delete(pool, follower, followed)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// List who follows a member
+#[utoipa::path(
+    get,
+    path = "/api/members/{member}/followers",
+    params(MemberName, PageQuery),
+    responses((status = 200, body = Follows), (status = 404, description = "NOT_FOUND_MEMBER")),
+)]
 async fn followers(
     State(app): State<App>,
-    Path(member): Path<String>,
+    member: MemberName,
     Parameters(query): Parameters<PageQuery>,
 ) -> Result<axum::Json<Follows>, Problem> {
     list(&app.database.pool, FOLLOWERS, &member, &query).await
 }
 
+/// List whom a member follows
+#[utoipa::path(
+    get,
+    path = "/api/members/{member}/following",
+    params(MemberName, PageQuery),
+    responses((status = 200, body = Follows), (status = 404, description = "NOT_FOUND_MEMBER")),
+)]
 async fn following(
     State(app): State<App>,
-    Path(member): Path<String>,
+    member: MemberName,
     Parameters(query): Parameters<PageQuery>,
 ) -> Result<axum::Json<Follows>, Problem> {
     list(&app.database.pool, FOLLOWING, &member, &query).await
@@ -131,11 +170,11 @@ const FOLLOWING: &str = select_follows!("followed_id", "follower_id");
 async fn list(
     pool: &MySqlPool,
     select: &'static str,
-    member: &str,
+    member: &MemberName,
     query: &PageQuery,
 ) -> Result<axum::Json<Follows>, Problem> {
     let page = Page::parse(query)?;
-    let member = members::resolve(pool, &MemberName::parse(member)?).await?;
+    let member = members::resolve(pool, member).await?;
     let mut members: Vec<Followed> = sqlx::query_as(select)
         .bind(member)
         .bind(page.before())

@@ -6,6 +6,7 @@
 
 use crate::body;
 use crate::database::violated_unique_key;
+use crate::interface::schema;
 use crate::members::MemberId;
 use crate::problem::{Code, Problem};
 use axum::extract::{FromRequest, Request};
@@ -16,8 +17,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::{FromRow, MySql, MySqlConnection, MySqlPool, Transaction};
 use std::time::Duration;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 
-const KEY: &str = "idempotency-key";
+pub const KEY: &str = "idempotency-key";
 /// Set on an answer given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const KEY_MAX_BYTES: usize = 255;
@@ -33,6 +36,20 @@ pub struct Create<T> {
 
 /// Perhaps none.
 pub struct IdempotencyKey(Option<Given>);
+
+impl IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let key = schema::text(1..=KEY_MAX_BYTES).pattern(Some("^[!-~]+$"));
+        let parameter = ParameterBuilder::new()
+            .name(KEY)
+            .parameter_in(ParameterIn::Header)
+            .description(Some(
+                "One word that makes the request safe to send again, such as a UUID",
+            ))
+            .schema(Some(key));
+        vec![parameter.build()]
+    }
+}
 
 struct Given {
     path: String,

@@ -9,39 +9,50 @@ use crate::app::App;
 use crate::author::Author;
 use crate::body::Parameters;
 use crate::database::{despite_deadlocks, violated_foreign_key, violated_unique_key};
+use crate::interface::Routes;
+use crate::interface::schema::moment;
 use crate::members::MemberId;
 use crate::page::{Cursor, Page, PageQuery};
 use crate::posts::{self, PostId};
 use crate::problem::{Code, Problem};
 use crate::token::SignedIn;
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, put};
 use serde::Serialize;
 use sqlx::{FromRow, MySqlPool};
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/posts/{id}/like", put(like).delete(unlike))
-        .route("/api/posts/{id}/likes", get(likers))
+pub fn routes() -> Routes {
+    Routes::of("Likes").with(routes!(like, unlike)).with(routes!(likers))
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Likes {
     likes: Vec<Like>,
     /// What to ask for as `before` to go on; null at the end.
     next: Option<Cursor>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Like {
     #[serde(skip)]
     id: u64,
     member: Author,
+    #[schema(schema_with = moment)]
     created_at: String,
 }
 
+/// Like a post
+///
+/// Liking twice is the same as once.
+#[utoipa::path(
+    put,
+    path = "/api/posts/{id}/like",
+    params(PostId),
+    security(("bearer" = [])),
+    responses((status = 204), (status = 404, description = "NOT_FOUND_POST")),
+)]
 async fn like(State(app): State<App>, SignedIn(member): SignedIn, post: PostId) -> Result<StatusCode, Problem> {
     match despite_deadlocks(|| insert(&app.database.pool, post, member)).await {
         Err(error) if violated_unique_key(&error).is_some() => Ok(StatusCode::NO_CONTENT),
@@ -50,6 +61,14 @@ async fn like(State(app): State<App>, SignedIn(member): SignedIn, post: PostId) 
     }
 }
 
+/// Take a like back
+#[utoipa::path(
+    delete,
+    path = "/api/posts/{id}/like",
+    params(PostId),
+    security(("bearer" = [])),
+    responses((status = 204), (status = 404, description = "NOT_FOUND_POST")),
+)]
 async fn unlike(State(app): State<App>, SignedIn(member): SignedIn, post: PostId) -> Result<StatusCode, Problem> {
     let pool = &app.database.pool;
     let was_liked = despite_deadlocks(|| delete(pool, post, member)).await?;
@@ -60,6 +79,13 @@ async fn unlike(State(app): State<App>, SignedIn(member): SignedIn, post: PostId
     }
 }
 
+/// List who likes a post
+#[utoipa::path(
+    get,
+    path = "/api/posts/{id}/likes",
+    params(PostId, PageQuery),
+    responses((status = 200, body = Likes), (status = 404, description = "NOT_FOUND_POST")),
+)]
 async fn likers(
     State(app): State<App>,
     post: PostId,

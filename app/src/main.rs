@@ -1,4 +1,4 @@
-//! The API server, and what it needs around it: `serve` (the default), `healthcheck` and `migrate`.
+//! The API server, and what it needs around it: `serve` (the default), `healthcheck`, `migrate` and `openapi`.
 
 mod address;
 mod app;
@@ -12,6 +12,7 @@ mod follows;
 mod healthcheck;
 mod hs512;
 mod idempotency;
+mod interface;
 mod jobs;
 mod keys;
 mod language;
@@ -26,6 +27,7 @@ mod names;
 mod operations;
 mod page;
 mod password;
+mod path;
 mod posts;
 mod problem;
 mod prose;
@@ -43,11 +45,12 @@ use config::Config;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-usage: instagram [serve | healthcheck | migrate]
+usage: instagram [serve | healthcheck | migrate | openapi]
 
   serve        answer HTTP on LISTEN (the default)
   healthcheck  ask the server on this machine whether it is alive
   migrate      bring the database to the schema this binary needs
+  openapi      print the document of the interface
 
 environment:
   LISTEN          address and port (default 0.0.0.0:8080)
@@ -73,6 +76,16 @@ fn main() -> ExitCode {
         [] | ["serve"] => configured(Config::for_serve(&config::environment), server::serve),
         ["migrate"] => configured(Config::for_migrate(&config::environment), migrations::migrate),
         ["healthcheck"] => healthcheck::run(config::environment("LISTEN")),
+        ["openapi"] => match interface::json() {
+            Ok(document) => {
+                print!("{document}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("error: the document cannot be written: {error}");
+                ExitCode::FAILURE
+            }
+        },
         ["--help" | "-h" | "help"] => {
             println!("{USAGE}");
             ExitCode::SUCCESS

@@ -8,26 +8,30 @@ mod photo;
 mod store;
 
 use crate::app::App;
-use crate::body::{Json, id_in_path};
+use crate::body::Json;
 use crate::database::violated_foreign_key;
+use crate::interface::Routes;
+use crate::interface::schema::{self, written_as};
 use crate::members::MemberId;
+use crate::path::named_in_path;
 use crate::problem::{Code, Fields, Problem};
 use crate::s3::Bucket;
 use crate::token::SignedIn;
-use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{FromRequestParts, Path, Request, State};
-use axum::http::request::Parts;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse};
-use axum::routing::{get, post};
 use photo::{Format, Photo};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::time::Duration;
 pub use store::READY;
 use store::{Media, NewMedia};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
+use utoipa::openapi::schema::SchemaType;
+use utoipa_axum::routes;
 
 /// Each upload holds its file in memory, twice for a moment.
 const UPLOADS_AT_ONCE: usize = 8;
@@ -35,14 +39,13 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(2);
 const PRESIGNED_LIFETIME: Duration = Duration::from_secs(10 * 60);
 const KEY_CHARS: usize = 32;
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/media", post(upload))
-        .route("/api/media/uploads", post(announce))
-        .route("/api/media/{id}", get(show))
-        .route("/api/media/{id}/complete", post(complete))
-        // The site sees only what is under /api.
-        .route("/api/files/{key}", get(serve))
+pub fn routes() -> Routes {
+    Routes::of("Media")
+        .with(routes!(upload))
+        .with(routes!(announce))
+        .with(routes!(show))
+        .with(routes!(complete))
+        .with(routes!(serve))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
@@ -50,13 +53,39 @@ pub fn routes() -> Router<App> {
 #[sqlx(transparent)]
 pub struct MediaId(pub u64);
 
-/// The `{id}` of a path; what is no number names nothing.
-impl<S: Send + Sync> FromRequestParts<S> for MediaId {
-    type Rejection = Problem;
+written_as!(MediaId, schema::id());
+named_in_path!(
+    MediaId,
+    "id",
+    "One's own photo",
+    |id| id.parse().ok().map(MediaId),
+    NotFoundMedia
+);
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<MediaId, Problem> {
-        let id = id_in_path(parts, state).await;
-        id.map(MediaId).ok_or_else(|| Problem::new(Code::NotFoundMedia))
+/// What the bytes of a photo are found by.
+struct FileKey(String);
+
+/// Any bytes.
+struct Picture;
+
+written_as!(Picture, Object::with_type(SchemaType::AnyValue));
+
+written_as!(
+    FileKey,
+    schema::text(KEY_CHARS..=KEY_CHARS).pattern(Some("^[0-9a-f]+$"))
+);
+named_in_path!(
+    FileKey,
+    "key",
+    "The last part of a photo's `url`",
+    FileKey::parse,
+    NotFoundMedia
+);
+
+impl FileKey {
+    fn parse(key: String) -> Option<FileKey> {
+        let is_key = key.len() == KEY_CHARS && key.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
+        is_key.then_some(FileKey(key))
     }
 }
 
@@ -87,11 +116,46 @@ impl Storage {
 }
 
 /// Of a file that its owner is about to put into the bucket.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AnnounceBody {
+    #[schema(schema_with = content_types)]
     content_type: String,
+    #[schema(schema_with = sizes)]
     bytes: usize,
+}
+
+fn content_types() -> Object {
+    schema::one_of(Format::ALL.map(Format::content_type)).build()
+}
+
+fn sizes() -> Object {
+    schema::number(1..=photo::MAX_BYTES).build()
+}
+
+#[derive(Serialize, ToSchema)]
+struct Announced {
+    media: Media,
+    upload: Upload,
+}
+
+/// The request by which the file is to be put into the bucket.
+#[derive(Serialize, ToSchema)]
+struct Upload {
+    method: &'static str,
+    url: String,
+    headers: BTreeMap<&'static str, String>,
+    /// Seconds.
+    expires_in: u64,
+}
+
+/// A form with the one file.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the form is read by `file`, this only describes it")]
+struct Form {
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
 }
 
 impl AnnounceBody {
@@ -111,6 +175,19 @@ impl AnnounceBody {
     }
 }
 
+/// Upload a photo
+///
+/// JPEG, PNG or WebP of at most 10 MiB. What cameras add to the picture is left out.
+#[utoipa::path(
+    post,
+    path = "/api/media",
+    security(("bearer" = [])),
+    request_body(content_type = "multipart/form-data", content = Form),
+    responses(
+        (status = 201, body = Media, headers(("location" = String))),
+        (status = 503, description = "NO_BUCKET, BUCKET_UNAVAILABLE"),
+    ),
+)]
 async fn upload(
     State(app): State<App>,
     SignedIn(owner): SignedIn,
@@ -128,6 +205,19 @@ async fn upload(
     created(&app, &new).await
 }
 
+/// Announce a photo that will be put into the bucket
+///
+/// The answer says how. When that is done, complete it.
+#[utoipa::path(
+    post,
+    path = "/api/media/uploads",
+    security(("bearer" = [])),
+    request_body = AnnounceBody,
+    responses(
+        (status = 201, body = Announced, headers(("location" = String))),
+        (status = 503, description = "NO_BUCKET"),
+    ),
+)]
 async fn announce(
     State(app): State<App>,
     SignedIn(owner): SignedIn,
@@ -138,19 +228,35 @@ async fn announce(
     let key = new_key();
     let url = bucket.presigned_put(&incoming(&key), format.content_type(), bytes, PRESIGNED_LIFETIME);
     let (status, location, media) = created(&app, &NewMedia::awaited(owner, &key, format, bytes)).await?;
-    let answer: Value = json!({
-        "media": media.0,
-        "upload": {
-            "method": "PUT",
-            "url": url,
-            "headers": { "content-type": format.content_type(), "content-length": bytes.to_string() },
-            "expires_in": PRESIGNED_LIFETIME.as_secs(),
-        },
-    });
-    Ok((status, location, axum::Json(answer)))
+    let upload = Upload {
+        method: "PUT",
+        url,
+        headers: BTreeMap::from([
+            ("content-type", format.content_type().to_owned()),
+            ("content-length", bytes.to_string()),
+        ]),
+        expires_in: PRESIGNED_LIFETIME.as_secs(),
+    };
+    let media = media.0;
+    Ok((status, location, axum::Json(Announced { media, upload })))
 }
 
-/// Takes in what its owner has put into the bucket; once taken in, it stays as it is.
+/// Take in a photo that was put into the bucket
+///
+/// Once taken in, it stays as it is.
+#[utoipa::path(
+    post,
+    path = "/api/media/{id}/complete",
+    params(MediaId),
+    security(("bearer" = [])),
+    responses(
+        (status = 200, body = Media),
+        (status = 404, description = "NOT_FOUND_MEDIA"),
+        (status = 409, description = "NOT_UPLOADED"),
+        (status = 422, description = "INVALID_FIELDS"),
+        (status = 503, description = "NO_BUCKET, BUCKET_UNAVAILABLE"),
+    ),
+)]
 async fn complete(
     State(app): State<App>,
     SignedIn(owner): SignedIn,
@@ -179,12 +285,32 @@ async fn complete(
     found(&app, id, owner).await.map(axum::Json)
 }
 
+/// Show one's own photo
+#[utoipa::path(
+    get,
+    path = "/api/media/{id}",
+    params(MediaId),
+    security(("bearer" = [])),
+    responses((status = 200, body = Media), (status = 404, description = "NOT_FOUND_MEDIA")),
+)]
 async fn show(State(app): State<App>, SignedIn(owner): SignedIn, id: MediaId) -> Result<axum::Json<Media>, Problem> {
     found(&app, id, owner).await.map(axum::Json)
 }
 
-/// The bytes, whole or in ranges. Whoever knows the key may see them, as everything in posts is for everyone.
-async fn serve(State(app): State<App>, Path(key): Path<String>, headers: HeaderMap) -> Result<Response<Body>, Problem> {
+/// Get the bytes of a photo, whole or in ranges
+///
+/// Whoever knows the key may see them, as everything in posts is for everyone.
+#[utoipa::path(
+    get,
+    path = "/api/files/{key}",
+    params(FileKey),
+    responses(
+        (status = 200, content((Picture = "image/jpeg"), (Picture = "image/png"), (Picture = "image/webp"))),
+        (status = 404, description = "NOT_FOUND_MEDIA"),
+        (status = 503, description = "NO_BUCKET, BUCKET_UNAVAILABLE"),
+    ),
+)]
+async fn serve(State(app): State<App>, FileKey(key): FileKey, headers: HeaderMap) -> Result<Response<Body>, Problem> {
     const ASKED: [HeaderName; 3] = [header::RANGE, header::IF_RANGE, header::IF_NONE_MATCH];
     const ANSWERED: [HeaderName; 7] = [
         header::ACCEPT_RANGES,
@@ -195,10 +321,6 @@ async fn serve(State(app): State<App>, Path(key): Path<String>, headers: HeaderM
         header::ETAG,
         header::LAST_MODIFIED,
     ];
-    let is_key = key.len() == KEY_CHARS && key.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
-    if !is_key {
-        return Err(Problem::new(Code::NotFoundMedia));
-    }
     let bucket = app.storage.bucket()?;
     let Some(answer) = bucket.get(&kept(&key), &only(&headers, &ASKED)).await? else {
         return Err(Problem::new(Code::NotFoundMedia));

@@ -6,28 +6,33 @@ mod profile;
 use crate::app::App;
 use crate::database::violated_unique_key;
 use crate::idempotency::{self, Claim, Create, IdempotencyKey};
-use crate::names::{Email, Nickname, Password, Phone, RealName};
+use crate::interface::Routes;
+use crate::interface::schema::{self, moment, written_as};
+use crate::names::{self, Email, Nickname, Password, Phone, RealName};
+use crate::path::named_in_path;
 use crate::problem::{Code, Fields, Problem};
 use crate::token::SignedIn;
 use crate::welcome;
-use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, MySqlConnection, MySqlExecutor, MySqlPool};
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/members", get(profile::search).post(sign_up))
-        .route("/api/members/{member}", get(profile::show))
-        .route("/api/me", get(me).patch(account::change))
-        .route("/api/me/withdrawal", post(account::withdraw))
+pub fn routes() -> Routes {
+    Routes::of("Members")
+        .with(routes!(profile::search, sign_up))
+        .with(routes!(profile::show))
+        .with(routes!(me, account::change))
+        .with(routes!(account::withdraw))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, sqlx::Type)]
 #[sqlx(transparent)]
 pub struct MemberId(pub u64);
+
+written_as!(MemberId, schema::id());
 
 /// How an address names a member: no nickname is all digits, so an id cannot be mistaken for one.
 #[derive(Debug)]
@@ -36,13 +41,27 @@ pub enum MemberName {
     Nickname(Nickname),
 }
 
-#[derive(Deserialize)]
+written_as!(MemberName, names::nickname_or_id());
+named_in_path!(
+    MemberName,
+    "member",
+    "The id or the nickname of a member",
+    MemberName::parse,
+    NotFoundMember
+);
+
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SignUpBody {
+    #[schema(value_type = Email)]
     email: String,
+    #[schema(value_type = RealName)]
     real_name: String,
+    #[schema(value_type = Nickname)]
     nickname: String,
+    #[schema(value_type = Password)]
     password: String,
+    #[schema(value_type = Option<Phone>)]
     phone: Option<String>,
 }
 
@@ -55,25 +74,24 @@ struct SignUp {
 }
 
 /// A member as only that member sees it.
-#[derive(Debug, Serialize, FromRow)]
+#[derive(Debug, Serialize, FromRow, ToSchema)]
 struct Member {
     id: MemberId,
     email: String,
     real_name: String,
     nickname: String,
     phone: Option<String>,
+    #[schema(schema_with = moment)]
     created_at: String,
 }
 
 impl MemberName {
     /// What can be nobody's name names nobody.
-    pub fn parse(value: &str) -> Result<MemberName, Problem> {
+    fn parse(value: String) -> Option<MemberName> {
         if let Ok(id) = value.parse() {
-            return Ok(MemberName::Id(MemberId(id)));
+            return Some(MemberName::Id(MemberId(id)));
         }
-        Nickname::parse(value)
-            .map(MemberName::Nickname)
-            .map_err(|_| Problem::new(Code::NotFoundMember))
+        Nickname::parse(&value).map(MemberName::Nickname).ok()
     }
 }
 
@@ -98,6 +116,17 @@ impl SignUpBody {
     }
 }
 
+/// Sign up
+#[utoipa::path(
+    post,
+    path = "/api/members",
+    params(IdempotencyKey),
+    request_body = SignUpBody,
+    responses(
+        (status = 201, body = Member, headers(("location" = String))),
+        (status = 409, description = "TAKEN_EMAIL, TAKEN_NICKNAME, TAKEN_PHONE"),
+    ),
+)]
 async fn sign_up(State(app): State<App>, Create { body, key }: Create<SignUpBody>) -> Result<Response, Problem> {
     let sign_up = body.parse()?;
     let hash = app.passwords.hash(sign_up.password.clone()).await?;
@@ -119,6 +148,8 @@ async fn make(app: &App, key: &IdempotencyKey, sign_up: &SignUp, password_hash: 
     creating.finish(id, &format!("/api/members/{}", id.0), &member).await
 }
 
+/// Show who is signed in
+#[utoipa::path(get, path = "/api/me", security(("bearer" = [])), responses((status = 200, body = Member)))]
 async fn me(State(app): State<App>, SignedIn(id): SignedIn) -> Result<axum::Json<Member>, Problem> {
     // A token outlives its member at most by its lifetime.
     find(&app.database.pool, id)

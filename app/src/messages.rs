@@ -12,28 +12,34 @@ mod send;
 
 use crate::app::App;
 use crate::body::Parameters;
+use crate::interface::Routes;
+use crate::interface::schema::{self, written_as};
 use crate::members::MemberId;
 use crate::page::{Cursor, Page, PageQuery};
+use crate::path::named_in_path;
 use crate::problem::{Code, Problem};
 use crate::token::SignedIn;
-use axum::extract::{Path, State};
-use axum::routing::{get, post, put};
-use axum::{Json, Router};
+use axum::Json;
+use axum::extract::State;
 use message::Message;
 use serde::Serialize;
 use sqlx::MySqlPool;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
 pub use feed::{Feed, follow};
 pub use live::Places;
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/rooms", get(rooms::list).post(rooms::open))
-        .route("/api/rooms/{id}", get(rooms::show))
-        .route("/api/rooms/{id}/read", put(rooms::read))
-        .route("/api/rooms/{id}/messages", post(send::send).get(list))
-        .route("/api/rooms/{id}/messages/{message_id}", get(show))
-        .route("/api/messages/live", get(live::live))
+pub fn routes() -> Routes {
+    let rooms = Routes::of("Rooms")
+        .with(routes!(rooms::list, rooms::open))
+        .with(routes!(rooms::show))
+        .with(routes!(rooms::read));
+    Routes::of("Messages")
+        .with(routes!(list, send::send))
+        .with(routes!(show))
+        .with(routes!(live::live))
+        .merge(rooms)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
@@ -44,46 +50,71 @@ pub struct RoomId(u64);
 #[sqlx(transparent)]
 pub struct MessageId(u64);
 
-impl RoomId {
-    fn parse(value: &str) -> Result<RoomId, Problem> {
-        value.parse().map(RoomId).map_err(|_| Problem::new(Code::NotFoundRoom))
-    }
-}
+written_as!(RoomId, schema::id());
+named_in_path!(
+    RoomId,
+    "id",
+    "One's own room",
+    |id| id.parse().ok().map(RoomId),
+    NotFoundRoom
+);
 
-#[derive(Debug, Serialize)]
+written_as!(MessageId, schema::id());
+named_in_path!(
+    MessageId,
+    "message_id",
+    "A message of the room",
+    |id| id.parse().ok().map(MessageId),
+    NotFoundMessage
+);
+
+#[derive(Debug, Serialize, ToSchema)]
 struct Messages {
     messages: Vec<Message>,
     /// What to ask for as `before` to go on; null at the end.
     next: Option<Cursor>,
 }
 
+/// List the messages of a room
+#[utoipa::path(
+    get,
+    path = "/api/rooms/{id}/messages",
+    params(RoomId, PageQuery),
+    security(("bearer" = [])),
+    responses((status = 200, body = Messages), (status = 404, description = "NOT_FOUND_ROOM")),
+)]
 async fn list(
     State(app): State<App>,
     SignedIn(member): SignedIn,
-    Path(room): Path<String>,
+    room: RoomId,
     Parameters(query): Parameters<PageQuery>,
 ) -> Result<Json<Messages>, Problem> {
     let page = Page::parse(&query)?;
-    let room = RoomId::parse(&room)?;
     Pair::of(&app.database.pool, room, member).await?;
     let mut messages = message::newest(&app.database.pool, room, &page).await?;
     let next = page.cut(&mut messages, |message| message.id.0);
     Ok(Json(Messages { messages, next }))
 }
 
+/// Show a message
+#[utoipa::path(
+    get,
+    path = "/api/rooms/{id}/messages/{message_id}",
+    params(RoomId, MessageId),
+    security(("bearer" = [])),
+    responses((status = 200, body = Message), (status = 404, description = "NOT_FOUND_ROOM, NOT_FOUND_MESSAGE")),
+)]
 async fn show(
     State(app): State<App>,
     SignedIn(member): SignedIn,
-    Path((room, id)): Path<(String, String)>,
+    room: RoomId,
+    id: MessageId,
 ) -> Result<Json<Message>, Problem> {
-    let room = RoomId::parse(&room)?;
     Pair::of(&app.database.pool, room, member).await?;
-    let not_found = || Problem::new(Code::NotFoundMessage);
-    let id = id.parse().map(MessageId).map_err(|_| not_found())?;
     message::find(&app.database.pool, room, id)
         .await?
         .map(Json)
-        .ok_or_else(not_found)
+        .ok_or_else(|| Problem::new(Code::NotFoundMessage))
 }
 
 /// The two of a room, one of whom asks.

@@ -1,26 +1,43 @@
 //! Pages of a list that runs from the newest to the oldest. A cursor names the last row seen, so that rows added
 //! meanwhile move nothing.
 
+use crate::interface::schema::{self, written_as};
 use crate::problem::{Fields, Problem};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
+use utoipa::PartialSchema as _;
+use utoipa::openapi::Object;
 
 const LIMIT_DEFAULT: u32 = 20;
 const LIMIT_MAX: u32 = 100;
 /// What is said of a cursor that is none.
 pub const NO_CURSOR: &str = "must be the `next` of an earlier page";
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct PageQuery {
+    /// The `next` of the page before
+    #[param(schema_with = Cursor::schema)]
     before: Option<String>,
+    /// How many at most
+    #[param(schema_with = limits)]
     limit: Option<String>,
 }
 
 /// Opaque to clients, so that what a list is ordered by may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor(pub u64);
+
+/// Eight bytes, as base64url writes them.
+const CURSOR: &str = "^[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$";
+
+written_as!(
+    Cursor,
+    schema::text(11..=11).pattern(Some(CURSOR)).examples(["AAAAAAAAAGQ"])
+);
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct Page {
@@ -71,6 +88,12 @@ impl Page {
         rows.truncate(self.limit as usize);
         rows.last().filter(|_| has_more).map(|last| Cursor(id(last)))
     }
+}
+
+pub fn limits() -> Object {
+    schema::number(1..=LIMIT_MAX as usize)
+        .default(Some(LIMIT_DEFAULT.into()))
+        .build()
 }
 
 pub fn limit(value: Option<&str>) -> Result<u32, String> {

@@ -5,56 +5,81 @@ mod photos;
 mod post;
 
 use crate::app::App;
-use crate::body::{Json, id_in_path};
+use crate::body::Json;
 use crate::database::{despite_deadlocks, violated_foreign_key};
 use crate::idempotency::{self, Claim, Create, IdempotencyKey};
+use crate::interface::Routes;
+use crate::interface::schema::{self, written_as};
 use crate::media::MediaId;
 use crate::members::MemberId;
+use crate::path::named_in_path;
 use crate::problem::{Code, Fields, Problem};
 use crate::prose::Prose;
 use crate::token::SignedIn;
-use axum::Router;
-use axum::extract::{FromRequestParts, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use axum::response::Response;
-use axum::routing::get;
 use photos::Photos;
 use post::Post;
 use serde::{Deserialize, Serialize};
 use sqlx::{MySqlConnection, MySqlExecutor, MySqlPool, query_scalar};
+use utoipa::openapi::schema::AnyOfBuilder;
+use utoipa::openapi::{AllOfBuilder, ArrayBuilder, Object, ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema as _, ToSchema};
+use utoipa_axum::routes;
 
 const TEXT_MAX_CHARS: usize = 2_200;
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/posts", get(lists::everyones).post(create))
-        .route("/api/feed", get(lists::feed))
-        .route("/api/members/{member}/posts", get(lists::members))
-        .route("/api/posts/{id}", get(show).patch(update).delete(remove))
+pub fn routes() -> Routes {
+    Routes::of("Posts")
+        .with(routes!(lists::everyones, create))
+        .with(routes!(lists::feed))
+        .with(routes!(lists::members))
+        .with(routes!(show, update, remove))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
 #[sqlx(transparent)]
 pub struct PostId(pub u64);
 
-/// The `{id}` of a path; what is no number names no post.
-impl<S: Send + Sync> FromRequestParts<S> for PostId {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<PostId, Problem> {
-        let id = id_in_path(parts, state).await;
-        id.map(PostId).ok_or_else(|| Problem::new(Code::NotFoundPost))
-    }
-}
+written_as!(PostId, schema::id());
+named_in_path!(PostId, "id", "A post", |id| id.parse().ok().map(PostId), NotFoundPost);
 
 /// What a post is made of; in an update, what is left out stays as it is.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PostBody {
+    #[schema(value_type = Option<PostText>)]
     text: Option<String>,
+    #[schema(value_type = Option<Photos>)]
     photos: Option<Vec<MediaId>>,
 }
+
+/// A new post needs a text or a photo.
+struct NewPost;
+
+written_as!(NewPost, either(1), PostBody);
+
+/// An update needs something to change.
+struct PostChange;
+
+written_as!(PostChange, either(0), PostBody);
+
+/// A text, or at least so many photos.
+fn either(least_photos: usize) -> Schema {
+    let text = Object::with_type(Type::String);
+    let photos = ArrayBuilder::new()
+        .items(MediaId::schema())
+        .min_items(Some(least_photos));
+    let given = AnyOfBuilder::new()
+        .item(ObjectBuilder::new().property("text", text).required("text"))
+        .item(ObjectBuilder::new().property("photos", photos).required("photos"));
+    AllOfBuilder::new().item(PostBody::schema()).item(given).into()
+}
+
+struct PostText;
+
+written_as!(PostText, Prose::schema(TEXT_MAX_CHARS));
 
 struct Draft {
     text: Option<Prose>,
@@ -102,6 +127,17 @@ fn not_your_photos() -> Problem {
     Problem::new(Code::InvalidFields).with_field("photos", "must be photos that you have uploaded")
 }
 
+/// Publish a post
+///
+/// With a text, with photos, or with both.
+#[utoipa::path(
+    post,
+    path = "/api/posts",
+    params(IdempotencyKey),
+    security(("bearer" = [])),
+    request_body = NewPost,
+    responses((status = 201, body = Post, headers(("location" = String)))),
+)]
 async fn create(
     State(app): State<App>,
     SignedIn(author): SignedIn,
@@ -130,11 +166,34 @@ async fn make(pool: &MySqlPool, key: &IdempotencyKey, author: MemberId, draft: &
     creating.finish(author, &format!("/api/posts/{}", id.0), &post).await
 }
 
+/// Show a post
+#[utoipa::path(
+    get,
+    path = "/api/posts/{id}",
+    params(PostId),
+    security((), ("bearer" = [])),
+    responses((status = 200, body = Post), (status = 404, description = "NOT_FOUND_POST")),
+)]
 async fn show(State(app): State<App>, viewer: Option<SignedIn>, id: PostId) -> Result<axum::Json<Post>, Problem> {
     let viewer = viewer.map(|SignedIn(member)| member);
     found(&app.database.pool, id, viewer).await.map(axum::Json)
 }
 
+/// Change one's own post
+///
+/// What is left out stays as it is; photos are replaced as a whole.
+#[utoipa::path(
+    patch,
+    path = "/api/posts/{id}",
+    params(PostId),
+    security(("bearer" = [])),
+    request_body = PostChange,
+    responses(
+        (status = 200, body = Post),
+        (status = 403, description = "NOT_YOUR_POST"),
+        (status = 404, description = "NOT_FOUND_POST"),
+    ),
+)]
 async fn update(
     State(app): State<App>,
     SignedIn(author): SignedIn,
@@ -150,6 +209,18 @@ async fn update(
     }
 }
 
+/// Delete one's own post
+#[utoipa::path(
+    delete,
+    path = "/api/posts/{id}",
+    params(PostId),
+    security(("bearer" = [])),
+    responses(
+        (status = 204),
+        (status = 403, description = "NOT_YOUR_POST"),
+        (status = 404, description = "NOT_FOUND_POST"),
+    ),
+)]
 async fn remove(State(app): State<App>, SignedIn(author): SignedIn, id: PostId) -> Result<StatusCode, Problem> {
     let pool = &app.database.pool;
     if !despite_deadlocks(|| delete(pool, id, author)).await? {

@@ -3,23 +3,28 @@
 //! A handler returns a [`Problem`]; `request::observe` writes it out, because only it knows the request's id.
 
 use crate::database::{is_deadlock, is_lock_timeout};
+use crate::interface::schema;
 use crate::language::Language;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::json;
 use std::borrow::Cow;
+use utoipa::openapi::{Object, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+pub const CONTENT_TYPE: &str = "application/problem+json";
 
 /// Makes the enum and the table of one row a code: its status, its name, and its message in both languages.
 macro_rules! codes {
     ($($(#[$doc:meta])* $code:ident, $status:ident, $name:literal, $english:literal, $korean:literal;)+) => {
         /// Stable names that clients branch on; never renamed.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Code {
             $($(#[$doc])* $code,)+
         }
 
         impl Code {
-            #[cfg(test)]
             const ALL: &[Code] = &[$(Code::$code,)+];
 
             fn facts(self) -> Facts {
@@ -89,6 +94,18 @@ impl Code {
         self.facts().status
     }
 
+    pub fn name(self) -> &'static str {
+        self.facts().name
+    }
+
+    pub fn english(self) -> &'static str {
+        self.facts().english
+    }
+
+    pub fn named(name: &str) -> Option<Code> {
+        Code::ALL.iter().copied().find(|code| code.name() == name)
+    }
+
     fn title(self, language: Language) -> &'static str {
         match language {
             Language::English => self.facts().english,
@@ -106,10 +123,37 @@ pub struct Problem {
     retry_after_secs: Option<u64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 struct FieldError {
     field: Cow<'static, str>,
     detail: String,
+}
+
+/// A problem as it is written out.
+#[derive(Serialize, ToSchema)]
+struct Body<'a> {
+    r#type: &'a str,
+    title: &'a str,
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    #[schema(schema_with = all_codes)]
+    code: &'a str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    detail: Option<&'a str>,
+    /// The fields that are not right.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(inline, required = false)]
+    errors: &'a [FieldError],
+}
+
+fn all_codes() -> Object {
+    schema::one_of(Code::ALL.iter().map(|code| code.name())).build()
+}
+
+pub fn schema() -> RefOr<Schema> {
+    Body::schema()
 }
 
 impl Problem {
@@ -167,7 +211,7 @@ impl Problem {
     }
 
     pub fn code(&self) -> &'static str {
-        self.code.facts().name
+        self.code.name()
     }
 
     /// Nothing has happened, and may at once be tried again.
@@ -177,24 +221,16 @@ impl Problem {
 
     /// The title is in the reader's language; details, which are for developers, are in English.
     pub fn render(&self, request_id: &str, language: Language) -> String {
-        let mut body = json!({
-            "type": "about:blank",
-            "title": self.code.title(language),
-            "status": self.status.as_u16(),
-            "code": self.code.facts().name,
-            "request_id": request_id,
-        });
-        if let Some(detail) = &self.detail {
-            body["detail"] = json!(detail);
-        }
-        if !self.errors.is_empty() {
-            body["errors"] = self
-                .errors
-                .iter()
-                .map(|error| json!({ "field": error.field, "detail": error.detail }))
-                .collect();
-        }
-        body.to_string()
+        let body = Body {
+            r#type: "about:blank",
+            title: self.code.title(language),
+            status: self.status.as_u16(),
+            code: self.code.name(),
+            request_id,
+            detail: self.detail.as_deref(),
+            errors: &self.errors,
+        };
+        json!(body).to_string()
     }
 }
 

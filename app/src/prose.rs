@@ -1,6 +1,15 @@
 //! What members write for others to read.
 
+use crate::interface::schema;
 use crate::names::bounded;
+use utoipa::openapi::Object;
+
+/// No control characters but line breaks and tabs, and one that can be seen.
+const PATTERN: &str = concat!(
+    r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*",
+    r"[^\s\x00-\x1f\x7f-\x9f]",
+    r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
+);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prose(String);
@@ -26,6 +35,10 @@ impl Prose {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    pub fn schema(most_chars: usize) -> Object {
+        schema::text(1..=most_chars).pattern(Some(PATTERN)).build()
     }
 }
 

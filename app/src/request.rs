@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::language::Language;
-use crate::problem::{Code, Problem};
+use crate::problem::{self, Code, Problem};
 use crate::queries;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -75,8 +75,7 @@ fn finish(mut response: Response, id: &str, language: Language) -> Response {
         let body = problem.render(id, language);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-        let content_type = HeaderValue::from_static("application/problem+json");
-        headers.insert(header::CONTENT_TYPE, content_type);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(problem::CONTENT_TYPE));
         headers.insert(header::CONTENT_LANGUAGE, language.tag());
         headers.append(header::VARY, HeaderValue::from_static("accept-language"));
         *response.body_mut() = body.into();

@@ -8,39 +8,43 @@ use crate::app::App;
 use crate::attempts::{Attempt, Subject};
 use crate::body::Json;
 use crate::database::despite_deadlocks;
+use crate::interface::Routes;
 use crate::members::MemberId;
-use crate::names::{Password, SignInName};
+use crate::names::{self, Password, SignInName};
 use crate::problem::{Code, Fields, Problem};
 use crate::refresh::{self, RefreshToken};
 use crate::token;
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::post;
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, MySqlPool};
+use utoipa::ToSchema;
+use utoipa_axum::routes;
 
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/sessions", post(sign_in))
-        .route("/api/sessions/refresh", post(refresh))
-        .route("/api/sessions/logout", post(log_out))
+pub fn routes() -> Routes {
+    Routes::of("Sessions")
+        .with(routes!(sign_in))
+        .with(routes!(refresh))
+        .with(routes!(log_out))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SignInBody {
+    /// An e-mail address, a nickname or a telephone number
+    #[schema(value_type = SignInName)]
     name: String,
+    #[schema(schema_with = names::attempt)]
     password: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RefreshBody {
     refresh_token: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Session {
     access_token: String,
     token_type: &'static str,
@@ -64,6 +68,17 @@ impl SignInBody {
     }
 }
 
+/// Sign in
+#[utoipa::path(
+    post,
+    path = "/api/sessions",
+    request_body = SignInBody,
+    responses(
+        (status = 201, body = Session),
+        (status = 401, description = "WRONG_CREDENTIALS"),
+        (status = 429, description = "TOO_MANY_ATTEMPTS"),
+    ),
+)]
 async fn sign_in(
     State(app): State<App>,
     address: ClientAddress,
@@ -88,13 +103,30 @@ async fn sign_in(
     Ok((StatusCode::CREATED, axum::Json(Session::new(&app, id, &token)?)))
 }
 
+/// Get the next tokens
+///
+/// A refresh token works once; one that is used twice ends its session.
+#[utoipa::path(
+    post,
+    path = "/api/sessions/refresh",
+    request_body = RefreshBody,
+    responses((status = 200, body = Session), (status = 401, description = "INVALID_REFRESH_TOKEN")),
+)]
 async fn refresh(State(app): State<App>, Json(body): Json<RefreshBody>) -> Result<axum::Json<Session>, Problem> {
     let token = RefreshToken::parse(&body.refresh_token)?;
     let (member, next) = refresh::rotate(&app.database.pool, &token).await?;
     Session::new(&app, member, &next).map(axum::Json)
 }
 
+/// Sign out
+///
 /// Needs no access token, which may have expired, and says nothing of whether there was a session.
+#[utoipa::path(
+    post,
+    path = "/api/sessions/logout",
+    request_body = RefreshBody,
+    responses((status = 204)),
+)]
 async fn log_out(State(app): State<App>, Json(body): Json<RefreshBody>) -> Result<StatusCode, Problem> {
     if let Ok(token) = RefreshToken::parse(&body.refresh_token) {
         refresh::end(&app.database.pool, &token).await?;

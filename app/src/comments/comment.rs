@@ -2,15 +2,17 @@
 
 use super::CommentId;
 use crate::author::Author;
+use crate::interface::schema::moment;
 use crate::members::MemberId;
 use crate::page::Page;
 use crate::posts::PostId;
 use crate::prose::Prose;
 use serde::Serialize;
 use sqlx::{FromRow, MySqlConnection, MySqlExecutor, MySqlPool, query_scalar};
+use utoipa::ToSchema;
 
 /// A tombstone has neither text nor author.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Comment {
     pub id: CommentId,
     post_id: PostId,
@@ -18,8 +20,10 @@ pub struct Comment {
     parent_id: Option<CommentId>,
     text: Option<String>,
     author: Option<Author>,
+    #[schema(schema_with = moment)]
     created_at: String,
     /// That of its making until it is first updated.
+    #[schema(schema_with = moment)]
     updated_at: String,
     reply_count: i64,
 }

@@ -2,28 +2,38 @@
 
 use super::photo::{Format, Photo};
 use super::{MediaId, url};
+use crate::interface::schema::{self, moment};
 use crate::members::MemberId;
 use serde::Serialize;
 use sqlx::{FromRow, MySqlPool};
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 const AWAITED: &str = "awaited";
 pub const READY: &str = "ready";
 
 /// As only its owner sees it.
-#[derive(Debug, Serialize, FromRow)]
+#[derive(Debug, Serialize, FromRow, ToSchema)]
 pub struct Media {
     id: MediaId,
     #[serde(skip)]
     object_key: String,
+    #[schema(schema_with = super::content_types)]
     kind: String,
+    #[schema(schema_with = states)]
     state: String,
     bytes: u32,
     width: Option<u32>,
     height: Option<u32>,
+    #[schema(schema_with = moment)]
     created_at: String,
     /// Null until it is ready.
     #[sqlx(skip)]
     url: Option<String>,
+}
+
+fn states() -> Object {
+    schema::one_of([AWAITED, READY]).build()
 }
 
 pub struct NewMedia<'a> {

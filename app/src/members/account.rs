@@ -6,7 +6,7 @@ use crate::attempts::{Attempt, Subject};
 use crate::body::Json;
 use crate::comments;
 use crate::database::despite_deadlocks;
-use crate::names::{Nickname, Password, Phone, RealName};
+use crate::names::{self, Nickname, Password, Phone, RealName};
 use crate::problem::{Code, Fields, Problem};
 use crate::refresh;
 use crate::token::SignedIn;
@@ -14,17 +14,23 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Deserializer};
 use sqlx::MySqlPool;
+use utoipa::ToSchema;
 
 /// The e-mail address stays what it was at sign-up. A field that is left out stays as it is.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeBody {
+    #[schema(schema_with = names::attempt)]
     password: String,
+    #[schema(value_type = Option<RealName>)]
     real_name: Option<String>,
+    #[schema(value_type = Option<Nickname>)]
     nickname: Option<String>,
     /// Null takes the number away.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Phone>)]
     phone: Option<Option<String>>,
+    #[schema(value_type = Option<Password>)]
     new_password: Option<String>,
 }
 
@@ -36,9 +42,10 @@ struct Change {
     new_password: Option<Password>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WithdrawBody {
+    #[schema(schema_with = names::attempt)]
     password: String,
 }
 
@@ -76,6 +83,21 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Str
     Option::deserialize(deserializer).map(Some)
 }
 
+/// Change one's own account
+///
+/// What is left out stays as it is. A new password ends every session.
+#[utoipa::path(
+    patch,
+    path = "/api/me",
+    security(("bearer" = [])),
+    request_body = ChangeBody,
+    responses(
+        (status = 200, body = Member),
+        (status = 403, description = "WRONG_PASSWORD"),
+        (status = 409, description = "TAKEN_NICKNAME, TAKEN_PHONE"),
+        (status = 429, description = "TOO_MANY_ATTEMPTS"),
+    ),
+)]
 pub async fn change(
     State(app): State<App>,
     SignedIn(member): SignedIn,
@@ -98,8 +120,21 @@ pub async fn change(
         .ok_or_else(|| Problem::new(Code::InvalidToken))
 }
 
-/// Nothing of the member is kept: the posts and follows go too, by the foreign keys' rules, and e-mail address,
-/// nickname and telephone number are free again at once.
+/// Withdraw
+///
+/// Nothing of the member is kept: posts and follows go too, and e-mail address, nickname and telephone
+/// number are free again at once.
+#[utoipa::path(
+    post,
+    path = "/api/me/withdrawal",
+    security(("bearer" = [])),
+    request_body = WithdrawBody,
+    responses(
+        (status = 204),
+        (status = 403, description = "WRONG_PASSWORD"),
+        (status = 429, description = "TOO_MANY_ATTEMPTS"),
+    ),
+)]
 pub async fn withdraw(
     State(app): State<App>,
     SignedIn(member): SignedIn,

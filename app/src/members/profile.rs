@@ -3,31 +3,40 @@
 use super::{MemberId, MemberName};
 use crate::app::App;
 use crate::body::Parameters;
+use crate::interface::schema::moment;
 use crate::names::{Nickname, NicknamePrefix};
-use crate::page::{self, limit};
+use crate::page::{self, limit, limits};
 use crate::problem::{Code, Fields, Problem};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, MySqlPool};
+use utoipa::{IntoParams, PartialSchema as _, ToSchema};
 
-#[derive(Debug, Serialize, FromRow)]
+#[derive(Debug, Serialize, FromRow, ToSchema)]
 pub struct Profile {
     id: MemberId,
     nickname: String,
     real_name: String,
+    #[schema(schema_with = moment)]
     created_at: String,
     posts: i64,
     followers: i64,
     following: i64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct SearchQuery {
+    /// How the nicknames start
+    #[param(schema_with = NicknamePrefix::schema)]
     nickname: String,
+    /// The `next` of the page before
     after: Option<String>,
+    /// How many at most
+    #[param(schema_with = limits)]
     limit: Option<String>,
 }
 
@@ -41,14 +50,14 @@ struct Search {
 /// clients, as `page::Cursor` is.
 struct NicknameCursor(String);
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Found {
     members: Vec<Summary>,
     /// What to ask for as `after` to go on; null at the end.
     next: Option<String>,
 }
 
-#[derive(Debug, Serialize, FromRow)]
+#[derive(Debug, Serialize, FromRow, ToSchema)]
 struct Summary {
     id: MemberId,
     nickname: String,
@@ -84,13 +93,24 @@ impl SearchQuery {
     }
 }
 
-pub async fn show(State(app): State<App>, Path(member): Path<String>) -> Result<axum::Json<Profile>, Problem> {
-    find(&app.database.pool, &MemberName::parse(&member)?)
+/// Show a member
+#[utoipa::path(
+    get,
+    path = "/api/members/{member}",
+    params(MemberName),
+    responses((status = 200, body = Profile), (status = 404, description = "NOT_FOUND_MEMBER")),
+)]
+pub async fn show(State(app): State<App>, member: MemberName) -> Result<axum::Json<Profile>, Problem> {
+    find(&app.database.pool, &member)
         .await?
         .map(axum::Json)
         .ok_or_else(|| Problem::new(Code::NotFoundMember))
 }
 
+/// Search for members by their nickname
+///
+/// They come in the order of their nicknames.
+#[utoipa::path(get, path = "/api/members", params(SearchQuery), responses((status = 200, body = Found)))]
 pub async fn search(
     State(app): State<App>,
     Parameters(query): Parameters<SearchQuery>,

@@ -87,6 +87,28 @@ enum End {
 
 type Step<T> = Result<T, End>;
 
+/// Hear of new messages at once, over WebSocket
+///
+/// The client's first frame is `{"token": …, "cursor": …}`. The answer `{"type": "ready", "cursor": …}` is followed by a
+/// `{"type": "message", "cursor": …, "message": …}` for each message sent or received; the cursor of the last one is where
+/// to resume from. A frame `{"token": …}` with a newer token of the same member keeps the connection beyond the first
+/// one's life. It is closed with 1012 or 1013 (connect again at once, or later), 4400 for a frame that is not understood
+/// and 4401 for a token that is not good or no longer.
+#[utoipa::path(
+    get,
+    path = "/api/messages/live",
+    params(
+        ("connection" = String, Header, description = "`Upgrade`"),
+        ("upgrade" = String, Header, description = "`websocket`"),
+        ("sec-websocket-version" = String, Header, description = "`13`"),
+        ("sec-websocket-key" = String, Header, description = "16 bytes in base64"),
+    ),
+    responses(
+        (status = 101, description = "From here on it is a WebSocket"),
+        (status = 400, description = "REFUSED"),
+        (status = 426, description = "REFUSED"),
+    ),
+)]
 pub async fn live(State(app): State<App>, upgrade: WebSocketUpgrade) -> Result<Response, Problem> {
     if app.is_draining() {
         return Err(Problem::new(Code::Busy));

@@ -2,13 +2,15 @@
 
 use super::{MessageId, RoomId};
 use crate::author::Author;
+use crate::interface::schema::{self, moment};
 use crate::members::MemberId;
 use crate::page::Page;
 use serde::Serialize;
 use sqlx::{FromRow, MySqlExecutor, MySqlPool, QueryBuilder};
 use std::collections::HashMap;
+use utoipa::ToSchema;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Message {
     pub id: MessageId,
     room_id: RoomId,
@@ -17,11 +19,12 @@ pub struct Message {
     #[serde(flatten)]
     content: Content,
     quote: Option<Quote>,
+    #[schema(schema_with = moment)]
     created_at: String,
 }
 
 /// Exactly one of these; photos will be another.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Content {
     Text { text: String },
@@ -29,15 +32,16 @@ enum Content {
     DeletedPost,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct SharedPost {
+    #[schema(schema_with = schema::id)]
     id: u64,
     text: String,
     author: Author,
 }
 
 /// Enough of an earlier message to know which is meant.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Quote {
     id: MessageId,
     sender: Option<Author>,

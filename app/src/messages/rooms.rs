@@ -10,27 +10,30 @@ use crate::members::MemberId;
 use crate::page::{Cursor, Page, PageQuery};
 use crate::problem::{Code, Fields, Problem};
 use crate::token::SignedIn;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, MySqlPool};
+use utoipa::ToSchema;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OpenBody {
+    #[schema(value_type = MemberId)]
     member_id: u64,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReadBody {
     /// The newest message that was read.
+    #[schema(value_type = MessageId)]
     message_id: u64,
 }
 
-#[derive(Debug, Serialize)]
-struct Room {
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Room {
     id: RoomId,
     /// Null once that member has withdrawn.
     peer: Option<Author>,
@@ -38,14 +41,27 @@ struct Room {
     last_message: Option<Message>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Rooms {
     rooms: Vec<Room>,
     /// What to ask for as `before` to go on; null at the end.
     next: Option<Cursor>,
 }
 
+/// Open the room with a member
+///
 /// 201 for a new room, 200 for the one there is.
+#[utoipa::path(
+    post,
+    path = "/api/rooms",
+    security(("bearer" = [])),
+    request_body = OpenBody,
+    responses(
+        (status = 201, body = Room, headers(("location" = String))),
+        (status = 200, body = Room, headers(("location" = String))),
+        (status = 404, description = "NOT_FOUND_MEMBER, NOT_FOUND_ROOM"),
+    ),
+)]
 pub async fn open(
     State(app): State<App>,
     SignedIn(member): SignedIn,
@@ -83,7 +99,16 @@ fn missing_member(error: sqlx::Error, member: MemberId, peer: MemberId) -> Probl
     }
 }
 
-/// The rooms in which anything was said; the newest message decides their order.
+/// List one's own rooms
+///
+/// Those in which anything was said; the newest message decides their order.
+#[utoipa::path(
+    get,
+    path = "/api/rooms",
+    params(PageQuery),
+    security(("bearer" = [])),
+    responses((status = 200, body = Rooms)),
+)]
 pub async fn list(
     State(app): State<App>,
     SignedIn(member): SignedIn,
@@ -96,24 +121,37 @@ pub async fn list(
     Ok(axum::Json(Rooms { rooms, next }))
 }
 
-pub async fn show(
-    State(app): State<App>,
-    SignedIn(member): SignedIn,
-    Path(id): Path<String>,
-) -> Result<axum::Json<impl Serialize>, Problem> {
-    let id = RoomId::parse(&id)?;
+/// Show a room
+#[utoipa::path(
+    get,
+    path = "/api/rooms/{id}",
+    params(RoomId),
+    security(("bearer" = [])),
+    responses((status = 200, body = Room), (status = 404, description = "NOT_FOUND_ROOM")),
+)]
+pub async fn show(State(app): State<App>, SignedIn(member): SignedIn, id: RoomId) -> Result<axum::Json<Room>, Problem> {
     let room = find(&app.database.pool, id, member).await?;
     room.map(axum::Json).ok_or_else(|| Problem::new(Code::NotFoundRoom))
 }
 
+/// Tell how far a room has been read
+///
 /// Reading goes forward only: an older message than was read already changes nothing.
+#[utoipa::path(
+    put,
+    path = "/api/rooms/{id}/read",
+    params(RoomId),
+    security(("bearer" = [])),
+    request_body = ReadBody,
+    responses((status = 204), (status = 404, description = "NOT_FOUND_ROOM, NOT_FOUND_MESSAGE")),
+)]
 pub async fn read(
     State(app): State<App>,
     SignedIn(member): SignedIn,
-    Path(id): Path<String>,
+    room: RoomId,
     Json(body): Json<ReadBody>,
 ) -> Result<StatusCode, Problem> {
-    let (pool, room) = (&app.database.pool, RoomId::parse(&id)?);
+    let pool = &app.database.pool;
     Pair::of(pool, room, member).await?;
     let message = MessageId(body.message_id);
     if message::find(pool, room, message).await?.is_none() {

@@ -1,28 +1,52 @@
 //! Sending a message.
 
-use super::message;
+use super::message::{self, Message};
 use super::{MessageId, Pair, RoomId};
 use crate::app::App;
 use crate::database::violated_foreign_key;
 use crate::idempotency::{self, Claim, Create, IdempotencyKey};
+use crate::interface::schema::written_as;
 use crate::members::MemberId;
+use crate::posts::PostId;
 use crate::problem::{Code, Fields, Problem};
 use crate::prose::Prose;
 use crate::token::SignedIn;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use sqlx::{MySqlConnection, MySqlPool};
+use utoipa::openapi::{AllOfBuilder, Object, ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::{PartialSchema as _, ToSchema};
 
 const TEXT_MAX_CHARS: usize = 2_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SendBody {
+    #[schema(value_type = Option<MessageText>)]
     text: Option<String>,
+    #[schema(value_type = Option<PostId>)]
     post_id: Option<u64>,
     /// An earlier message of the same room.
+    #[schema(value_type = Option<MessageId>)]
     quote_id: Option<u64>,
+}
+
+struct MessageText;
+
+written_as!(MessageText, Prose::schema(TEXT_MAX_CHARS));
+
+/// A new message is a text or a post, and never both.
+struct NewMessage;
+
+written_as!(NewMessage, one_of_both(), SendBody);
+
+fn one_of_both() -> Schema {
+    let (text, post) = (Object::with_type(Type::String), Object::with_type(Type::Integer));
+    let given = OneOfBuilder::new()
+        .item(ObjectBuilder::new().property("text", text).required("text"))
+        .item(ObjectBuilder::new().property("post_id", post).required("post_id"));
+    AllOfBuilder::new().item(SendBody::schema()).item(given).into()
 }
 
 /// What is said: exactly one of these.
@@ -63,13 +87,28 @@ impl SendBody {
     }
 }
 
+/// Send a message
+///
+/// A text, or a post to be shared.
+#[utoipa::path(
+    post,
+    path = "/api/rooms/{id}/messages",
+    params(RoomId, IdempotencyKey),
+    security(("bearer" = [])),
+    request_body = NewMessage,
+    responses(
+        (status = 201, body = Message, headers(("location" = String))),
+        (status = 404, description = "NOT_FOUND_ROOM, NOT_FOUND_POST, NOT_FOUND_MESSAGE"),
+        (status = 409, description = "WITHDRAWN_MEMBER"),
+    ),
+)]
 pub async fn send(
     State(app): State<App>,
     SignedIn(sender): SignedIn,
-    Path(room): Path<String>,
+    room: RoomId,
     Create { body, key }: Create<SendBody>,
 ) -> Result<Response, Problem> {
-    let (pool, room) = (&app.database.pool, RoomId::parse(&room)?);
+    let pool = &app.database.pool;
     let quote = body.quote_id.map(MessageId);
     let said = body.parse()?;
     let Pair { peer } = Pair::of(pool, room, sender).await?;

@@ -8,10 +8,11 @@ use crate::page::{Cursor, Page, PageQuery};
 use crate::problem::Problem;
 use crate::token::SignedIn;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Posts {
     posts: Vec<Post>,
     /// What to ask for as `before` to go on; null at the end.
@@ -25,6 +26,14 @@ impl Posts {
     }
 }
 
+/// List everyone's posts
+#[utoipa::path(
+    get,
+    path = "/api/posts",
+    params(PageQuery),
+    security((), ("bearer" = [])),
+    responses((status = 200, body = Posts)),
+)]
 pub async fn everyones(
     State(app): State<App>,
     viewer: Option<SignedIn>,
@@ -36,19 +45,35 @@ pub async fn everyones(
     Ok(Posts::cut(&page, posts))
 }
 
+/// List one member's posts
+#[utoipa::path(
+    get,
+    path = "/api/members/{member}/posts",
+    params(MemberName, PageQuery),
+    security((), ("bearer" = [])),
+    responses((status = 200, body = Posts), (status = 404, description = "NOT_FOUND_MEMBER")),
+)]
 pub async fn members(
     State(app): State<App>,
     viewer: Option<SignedIn>,
-    Path(member): Path<String>,
+    member: MemberName,
     Parameters(query): Parameters<PageQuery>,
 ) -> Result<Json<Posts>, Problem> {
     let page = Page::parse(&query)?;
     let viewer = viewer.map(|SignedIn(member)| member);
-    let member = members::resolve(&app.database.pool, &MemberName::parse(&member)?).await?;
+    let member = members::resolve(&app.database.pool, &member).await?;
     let posts = post::newest_by(&app.database.pool, member, &page, viewer).await?;
     Ok(Posts::cut(&page, posts))
 }
 
+/// List the posts of those whom one follows
+#[utoipa::path(
+    get,
+    path = "/api/feed",
+    params(PageQuery),
+    security(("bearer" = [])),
+    responses((status = 200, body = Posts)),
+)]
 pub async fn feed(
     State(app): State<App>,
     SignedIn(viewer): SignedIn,

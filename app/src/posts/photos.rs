@@ -2,11 +2,14 @@
 //! Posts from before every post needed a photo may have none.
 
 use super::PostId;
+use crate::interface::schema::written_as;
 use crate::media::{self, MediaId};
 use crate::members::MemberId;
 use serde::Serialize;
 use sqlx::{FromRow, MySql, MySqlConnection, MySqlExecutor, QueryBuilder};
 use std::collections::{BTreeSet, HashMap};
+use utoipa::ToSchema;
+use utoipa::openapi::ArrayBuilder;
 
 const LEAST: usize = 1;
 const MOST: usize = 10;
@@ -14,7 +17,16 @@ const MOST: usize = 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Photos(Vec<MediaId>);
 
-#[derive(Debug, Serialize)]
+written_as!(
+    Photos,
+    ArrayBuilder::new()
+        .items(MediaId::schema())
+        .min_items(Some(LEAST))
+        .max_items(Some(MOST))
+        .unique_items(true)
+);
+
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Photo {
     id: MediaId,
     url: String,

@@ -3,19 +3,23 @@
 use super::PostId;
 use super::photos::{self, Photo};
 use crate::author::Author;
+use crate::interface::schema::moment;
 use crate::members::MemberId;
 use crate::page::Page;
 use serde::Serialize;
 use sqlx::{FromRow, MySqlConnection, MySqlExecutor, MySqlPool};
+use utoipa::ToSchema;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Post {
     pub id: PostId,
     text: Option<String>,
     photos: Vec<Photo>,
     author: Author,
+    #[schema(schema_with = moment)]
     created_at: String,
     /// That of its making until it is first updated.
+    #[schema(schema_with = moment)]
     updated_at: String,
     like_count: i64,
     /// Whether the member who asks likes it.
