@@ -1,6 +1,7 @@
 //! Everything read from the environment, checked once at start; all that is wrong is reported together.
 
 mod bucket;
+mod tls;
 
 use crate::keys::Keys;
 use crate::mail::MailConfig;
@@ -8,6 +9,8 @@ pub use bucket::BucketConfig;
 use sqlx::mysql::MySqlConnectOptions;
 use std::fmt;
 use std::net::SocketAddr;
+use tls::Wanted;
+pub use tls::{Mode, Tls};
 use tracing_subscriber::EnvFilter;
 
 pub const DEFAULT_LISTEN: &str = "0.0.0.0:8080";
@@ -37,6 +40,7 @@ pub struct Config {
 
 pub struct DatabaseConfig {
     pub options: MySqlConnectOptions,
+    pub tls: Tls,
     pub pool_max: u32,
 }
 
@@ -113,19 +117,24 @@ pub fn listen(value: Option<&str>) -> Result<SocketAddr, String> {
 }
 
 fn database(read: &impl Fn(&str) -> Option<String>, problems: &mut Problems) -> Option<DatabaseConfig> {
-    let options = match (read("DATABASE_URL"), read("DB_URL")) {
+    let (in_one, split) = (read("DATABASE_URL"), read("DB_URL"));
+    let options = match (&in_one, &split) {
         (Some(_), Some(_)) => problems.note(Err("DATABASE_URL and DB_URL are both set: set only one of them".into())),
-        (Some(url), None) => problems.note(database_url("DATABASE_URL", &url)),
-        (None, Some(url)) => split_url(&url, read, problems),
+        (Some(url), None) => problems.note(database_url("DATABASE_URL", url)),
+        (None, Some(url)) => split_url(url, read, problems),
         (None, None) => problems.note(Err(
             "DB_URL is missing: mysql://HOST[:PORT]/DATABASE, with DB_USERNAME and DB_PASSWORD \
                  (or DATABASE_URL alone)"
                 .into(),
         )),
     };
+    let tls = Wanted::read(read, problems);
     let pool_max = problems.note(pool_max(read("DB_POOL_MAX")));
+    let url = in_one.or(split)?;
+    let (options, tls) = problems.note(tls?.settle(&url, options?))?;
     Some(DatabaseConfig {
-        options: options?,
+        options,
+        tls,
         pool_max: pool_max?,
     })
 }
@@ -230,6 +239,7 @@ mod tests {
         let report = problems(&[
             ("LISTEN", "8080"),
             ("DB_URL", "mysql://root:hunter2@db/app"),
+            ("DB_SSL_MODE", "perhaps"),
             ("DB_POOL_MAX", "0"),
             ("JWT_KEY", "too-short-secret"),
             ("PUBLIC_PROXIES", "many"),
@@ -240,6 +250,7 @@ mod tests {
             "DB_USERNAME",
             "DB_PASSWORD",
             "DB_URL holds",
+            "DB_SSL_MODE",
             "DB_POOL_MAX",
             "JWT_KEY",
             "PUBLIC_PROXIES",

@@ -1,6 +1,7 @@
 //! The connections to the database, and whether it is fit to serve this binary.
 
-use crate::config::DatabaseConfig;
+use crate::config::{DatabaseConfig, Tls};
+use crate::handshake::distrust;
 use crate::migrations;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlPool, MySqlPoolOptions};
 use sqlx::{ConnectOptions, Executor, query_scalar};
@@ -19,6 +20,7 @@ pub struct Database {
     pub pool: MySqlPool,
     pub pool_max: u32,
     probe: Probe,
+    tls: Tls,
 }
 
 /// One connection for `/readyz` alone. A pool that is busy must not make a healthy process look unready, and a pool
@@ -43,6 +45,7 @@ impl Database {
                 session,
                 connection: Mutex::new(None),
             },
+            tls: config.tls.clone(),
         }
     }
 
@@ -54,6 +57,10 @@ impl Database {
                 return Err("the database has no schema yet: run `migrate`".to_owned());
             }
             Ok(Err(error)) => {
+                if let Some(why) = distrust(&error, &self.tls) {
+                    tracing::error!(cause = why, "the database is not trusted");
+                    return Err("the database is not trusted: the log says why".to_owned());
+                }
                 tracing::warn!(cause = %error, "the database cannot be reached");
                 return Err("the database cannot be reached".to_owned());
             }

@@ -9,6 +9,7 @@ mod comments;
 mod config;
 mod database;
 mod follows;
+mod handshake;
 mod healthcheck;
 mod hs512;
 mod idempotency;
@@ -56,6 +57,10 @@ environment:
   LISTEN          address and port (default 0.0.0.0:8080)
   DB_URL          mysql://HOST[:PORT]/DATABASE, with DB_USERNAME and DB_PASSWORD
   DATABASE_URL    mysql://USER:PASSWORD@HOST[:PORT]/DATABASE, instead of those three
+  DB_SSL_MODE     disabled, preferred, required, verify-ca or verify-identity (default: verify-identity; preferred for
+                  loopback and private addresses and for names of one label, as containers have them)
+  DB_SSL_CA       the path of a PEM file, or its text, with the authorities that may sign the database's certificate,
+                  beside the public ones
   JWT_KEY         at least 32 bytes, the same on every host; or several ID:KEY with commas between, the first signs
   DB_POOL_MAX     most connections to the database (default 10)
   PUBLIC_PROXIES  how many proxies with public addresses, such as a CDN, are in front (default 0)

@@ -2,9 +2,10 @@
 
 use crate::config::DatabaseConfig;
 use crate::database;
+use crate::handshake::distrust;
 use anyhow::{anyhow, bail};
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+use sqlx::mysql::MySqlConnection;
 use sqlx::{ConnectOptions, Connection, query_scalar};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -31,7 +32,7 @@ pub fn needed() -> impl Iterator<Item = i64> {
 }
 
 pub async fn migrate(config: DatabaseConfig) -> anyhow::Result<()> {
-    let mut connection = connect(&database::session(config.options)).await?;
+    let mut connection = connect(config).await?;
     lock(&mut connection).await?;
     let outcome = apply(&mut connection).await;
     // The lock goes with the connection.
@@ -39,8 +40,10 @@ pub async fn migrate(config: DatabaseConfig) -> anyhow::Result<()> {
     outcome
 }
 
-/// Waits for a database that is still starting; credentials that it refuses will not get better.
-async fn connect(options: &MySqlConnectOptions) -> anyhow::Result<MySqlConnection> {
+/// Waits for a database that is still starting; credentials that it refuses, and a certificate that is not trusted, will
+/// not get better.
+async fn connect(config: DatabaseConfig) -> anyhow::Result<MySqlConnection> {
+    let options = database::session(config.options);
     let deadline = Instant::now() + CONNECT_TIMEOUT;
     let address = format!("{}:{}", options.get_host(), options.get_port());
     loop {
@@ -54,6 +57,9 @@ async fn connect(options: &MySqlConnectOptions) -> anyhow::Result<MySqlConnectio
         };
         if error.as_database_error().is_some() {
             bail!("the database at {address} refuses the connection: {error}");
+        }
+        if let Some(why) = distrust(&error, &config.tls) {
+            bail!("the database at {address} is not trusted: {why}");
         }
         if Instant::now() + CONNECT_INTERVAL >= deadline {
             bail!(

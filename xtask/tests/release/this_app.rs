@@ -3,6 +3,7 @@
 mod hosts;
 mod image;
 mod live;
+mod server;
 mod two_releases;
 
 use crate::ask::request;
