@@ -128,7 +128,10 @@ async fn make(pool: &MySqlPool, key: &IdempotencyKey, draft: &Draft) -> Result<R
     };
     let transaction = creating.transaction();
     let Some(id) = comment::insert(&mut *transaction, draft).await.map_err(gone)? else {
-        return Err(orphan(transaction, draft.post).await?);
+        return Err(match draft.parent {
+            None => Problem::new(Code::NotFoundPost),
+            Some(_) => orphan(transaction, draft.post).await?,
+        });
     };
     let comment = found(transaction, id).await?;
     let location = format!("/api/comments/{}", id.0);

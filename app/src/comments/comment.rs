@@ -125,10 +125,14 @@ pub async fn newest_replies(pool: &MySqlPool, parent: CommentId, page: &Page) ->
     Ok(rows.into_iter().map(Comment::from).collect())
 }
 
-/// `None` if the parent is no comment of the post, or a tombstone.
+/// `None` if there is no such post, or if the parent is no comment of it or a tombstone. The post is looked for here, not
+/// left to the foreign key: MySQL 9.7 does not enforce one whose index goes on with a column that is null, as this
+/// table's does with `parent_id`.
 pub async fn insert(executor: impl MySqlExecutor<'_>, draft: &Draft) -> sqlx::Result<Option<CommentId>> {
     let query = match draft.parent {
-        None => sqlx::query("INSERT INTO comments (member_id, text, post_id) VALUES (?, ?, ?)"),
+        None => sqlx::query(
+            "INSERT INTO comments (member_id, text, post_id) SELECT ?, ?, id FROM posts WHERE id = ? LOCK IN SHARE MODE",
+        ),
         Some(_) => sqlx::query(
             "INSERT INTO comments (member_id, text, post_id, parent_id) \
              SELECT ?, ?, post_id, id FROM comments WHERE post_id = ? AND id = ? AND member_id IS NOT NULL \
