@@ -6,8 +6,11 @@ use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use futures_util::StreamExt;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 
+/// Up to here, every whole number has a float of its own.
+const MOST_EXACT: f64 = 9_007_199_254_740_991.0;
 const BODY_MAX_BYTES: usize = 64 * 1024;
 /// How much of an oversized body is read and thrown away, so that its sender gets to read the answer instead of a reset.
 const DISCARD_MAX_BYTES: usize = 1024 * 1024;
@@ -32,6 +35,22 @@ pub async fn json_bytes(request: Request) -> Result<Vec<u8>, Problem> {
         return Err(Problem::new(Code::NotJson));
     }
     Ok(bytes)
+}
+
+/// A number of a body. JSON knows no integers: `5.0` is as good as `5`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whole(pub u64);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Whole, D::Error> {
+        let number = serde_json::Number::deserialize(deserializer)?;
+        let fits = |float: &f64| float.fract() == 0.0 && (0.0..=MOST_EXACT).contains(float);
+        number
+            .as_u64()
+            .or_else(|| number.as_f64().filter(fits).map(|float| float as u64))
+            .map(Whole)
+            .ok_or_else(|| D::Error::custom("not a whole number"))
+    }
 }
 
 /// The query string; every value arrives as text and is parsed by the feature that asked for it.
@@ -125,7 +144,6 @@ fn shape_problem(path: &str, message: &str) -> Problem {
 mod tests {
     use super::*;
     use crate::language::Language;
-    use serde::Deserialize;
     use serde_json::Value;
 
     #[derive(Debug, Deserialize)]
@@ -134,6 +152,26 @@ mod tests {
     struct Shape {
         name: String,
         nick: Option<String>,
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_fraction_of_zero() {
+        let whole = |json: &str| serde_json::from_str(json).ok().map(|Whole(number)| number);
+        for (json, number) in [("5", 5), ("5.0", 5), ("5e2", 500), ("18446744073709551615", u64::MAX)] {
+            assert_eq!(whole(json), Some(number), "{json}");
+        }
+        for json in [
+            "5.5",
+            "-1",
+            "-1.0",
+            "1e300",
+            "18446744073709551616",
+            "\"5\"",
+            "null",
+            "true",
+        ] {
+            assert_eq!(whole(json), None, "{json}");
+        }
     }
 
     fn refused(body: &str) -> (String, Option<String>) {

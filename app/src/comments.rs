@@ -6,7 +6,7 @@
 mod comment;
 
 use crate::app::App;
-use crate::body::{Json, Parameters};
+use crate::body::{Json, Parameters, Whole};
 use crate::database::{despite_deadlocks, violated_foreign_key};
 use crate::idempotency::{self, Claim, Create, IdempotencyKey};
 use crate::interface::Routes;
@@ -38,9 +38,15 @@ pub fn routes() -> Routes {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
-#[serde(transparent)]
+#[serde(from = "Whole")]
 #[sqlx(transparent)]
 pub struct CommentId(u64);
+
+impl From<Whole> for CommentId {
+    fn from(Whole(id): Whole) -> CommentId {
+        CommentId(id)
+    }
+}
 
 written_as!(CommentId, schema::id());
 named_in_path!(
@@ -73,6 +79,7 @@ struct UpdateBody {
 struct Comments {
     comments: Vec<Comment>,
     /// What to ask for as `before` to go on; null at the end.
+    #[schema(required = true)]
     next: Option<Cursor>,
 }
 

@@ -27,6 +27,7 @@ pub fn routes() -> Routes {
 struct Follows {
     members: Vec<Followed>,
     /// What to ask for as `before` to go on; null at the end.
+    #[schema(required = true)]
     next: Option<Cursor>,
 }
 

@@ -31,6 +31,7 @@ pub fn routes() -> Routes {
 struct Likes {
     likes: Vec<Like>,
     /// What to ask for as `before` to go on; null at the end.
+    #[schema(required = true)]
     next: Option<Cursor>,
 }
 

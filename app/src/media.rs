@@ -3,27 +3,28 @@
 //! Whatever way they come, they are looked at and stripped before anyone is shown them: under `incoming/` in the bucket
 //! is what came, under `media/` what may be shown.
 
+mod announcement;
 mod file;
 mod photo;
 mod store;
 
 use crate::app::App;
-use crate::body::Json;
+use crate::body::{Json, Whole};
 use crate::database::violated_foreign_key;
 use crate::interface::Routes;
 use crate::interface::schema::{self, written_as};
 use crate::members::MemberId;
 use crate::path::named_in_path;
-use crate::problem::{Code, Fields, Problem};
+use crate::problem::{Code, Problem};
 use crate::s3::Bucket;
 use crate::token::SignedIn;
+use announcement::{AnnounceBody, Announced};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse};
-use photo::{Format, Photo};
+use photo::Photo;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::time::Duration;
 pub use store::READY;
 use store::{Media, NewMedia};
@@ -49,9 +50,15 @@ pub fn routes() -> Routes {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
-#[serde(transparent)]
+#[serde(from = "Whole")]
 #[sqlx(transparent)]
 pub struct MediaId(pub u64);
+
+impl From<Whole> for MediaId {
+    fn from(Whole(id): Whole) -> MediaId {
+        MediaId(id)
+    }
+}
 
 written_as!(MediaId, schema::id());
 named_in_path!(
@@ -115,40 +122,6 @@ impl Storage {
     }
 }
 
-/// Of a file that its owner is about to put into the bucket.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct AnnounceBody {
-    #[schema(schema_with = content_types)]
-    content_type: String,
-    #[schema(schema_with = sizes)]
-    bytes: usize,
-}
-
-fn content_types() -> Object {
-    schema::one_of(Format::ALL.map(Format::content_type)).build()
-}
-
-fn sizes() -> Object {
-    schema::number(1..=photo::MAX_BYTES).build()
-}
-
-#[derive(Serialize, ToSchema)]
-struct Announced {
-    media: Media,
-    upload: Upload,
-}
-
-/// The request by which the file is to be put into the bucket.
-#[derive(Serialize, ToSchema)]
-struct Upload {
-    method: &'static str,
-    url: String,
-    headers: BTreeMap<&'static str, String>,
-    /// Seconds.
-    expires_in: u64,
-}
-
 /// A form with the one file.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -158,23 +131,6 @@ struct Form {
     file: Vec<u8>,
 }
 
-impl AnnounceBody {
-    fn parse(&self) -> Result<(Format, usize), Problem> {
-        let mut fields = Fields::default();
-        let format = Format::of_content_type(&self.content_type).ok_or_else(|| {
-            let known = Format::ALL.map(Format::content_type).join(", ");
-            format!("must be one of {known}")
-        });
-        let bytes = match self.bytes {
-            1..=photo::MAX_BYTES => Ok(self.bytes),
-            _ => Err(format!("must be a number from 1 to {}", photo::MAX_BYTES)),
-        };
-        let format = fields.check("content_type", format);
-        let bytes = fields.check("bytes", bytes);
-        format.zip(bytes).ok_or_else(|| fields.into_problem())
-    }
-}
-
 /// Upload a photo
 ///
 /// JPEG, PNG or WebP of at most 10 MiB. What cameras add to the picture is left out.
@@ -182,7 +138,11 @@ impl AnnounceBody {
     post,
     path = "/api/media",
     security(("bearer" = [])),
-    request_body(content_type = "multipart/form-data", content = Form),
+    request_body(
+        content_type = "multipart/form-data",
+        content = Form,
+        encoding(("file" = (content_type = "image/jpeg, image/png, image/webp"))),
+    ),
     responses(
         (status = 201, body = Media, headers(("location" = String))),
         (status = 503, description = "NO_BUCKET, BUCKET_UNAVAILABLE"),
@@ -228,17 +188,8 @@ async fn announce(
     let key = new_key();
     let url = bucket.presigned_put(&incoming(&key), format.content_type(), bytes, PRESIGNED_LIFETIME);
     let (status, location, media) = created(&app, &NewMedia::awaited(owner, &key, format, bytes)).await?;
-    let upload = Upload {
-        method: "PUT",
-        url,
-        headers: BTreeMap::from([
-            ("content-type", format.content_type().to_owned()),
-            ("content-length", bytes.to_string()),
-        ]),
-        expires_in: PRESIGNED_LIFETIME.as_secs(),
-    };
-    let media = media.0;
-    Ok((status, location, axum::Json(Announced { media, upload })))
+    let announced = Announced::new(media.0, url, format, bytes);
+    Ok((status, location, axum::Json(announced)))
 }
 
 /// Take in a photo that was put into the bucket

@@ -80,6 +80,7 @@ struct Member {
     email: String,
     real_name: String,
     nickname: String,
+    #[schema(required = true)]
     phone: Option<String>,
     #[schema(schema_with = moment)]
     created_at: String,

@@ -5,6 +5,7 @@
 //! of the kind `deleted_post`.
 
 mod feed;
+mod handshake;
 mod live;
 mod message;
 mod rooms;
@@ -72,6 +73,7 @@ named_in_path!(
 struct Messages {
     messages: Vec<Message>,
     /// What to ask for as `before` to go on; null at the end.
+    #[schema(required = true)]
     next: Option<Cursor>,
 }
 

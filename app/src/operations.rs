@@ -32,7 +32,9 @@ struct Health {
 #[derive(Serialize, ToSchema)]
 struct Version {
     /// Null where nobody told.
+    #[schema(required = true)]
     release: Option<String>,
+    #[schema(required = true)]
     commit: Option<String>,
     version: &'static str,
 }

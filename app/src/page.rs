@@ -7,8 +7,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
-use utoipa::PartialSchema as _;
-use utoipa::openapi::Object;
 
 const LIMIT_DEFAULT: u32 = 20;
 const LIMIT_MAX: u32 = 100;
@@ -20,10 +18,10 @@ pub const NO_CURSOR: &str = "must be the `next` of an earlier page";
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
     /// The `next` of the page before
-    #[param(schema_with = Cursor::schema)]
+    #[param(value_type = Option<Cursor>, inline)]
     before: Option<String>,
     /// How many at most
-    #[param(schema_with = limits)]
+    #[param(value_type = Option<Limit>, inline)]
     limit: Option<String>,
 }
 
@@ -90,11 +88,13 @@ impl Page {
     }
 }
 
-pub fn limits() -> Object {
-    schema::number(1..=LIMIT_MAX as usize)
-        .default(Some(LIMIT_DEFAULT.into()))
-        .build()
-}
+/// How many items a page may hold.
+pub struct Limit;
+
+written_as!(Limit, {
+    let range = schema::number(1..=LIMIT_MAX as usize);
+    range.default(Some(LIMIT_DEFAULT.into()))
+});
 
 pub fn limit(value: Option<&str>) -> Result<u32, String> {
     match value.map(str::parse) {

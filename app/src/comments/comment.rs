@@ -17,8 +17,11 @@ pub struct Comment {
     pub id: CommentId,
     post_id: PostId,
     /// Null at the top level.
+    #[schema(required = true)]
     parent_id: Option<CommentId>,
+    #[schema(required = true)]
     text: Option<String>,
+    #[schema(required = true)]
     author: Option<Author>,
     #[schema(schema_with = moment)]
     created_at: String,

@@ -18,17 +18,20 @@ pub struct Media {
     id: MediaId,
     #[serde(skip)]
     object_key: String,
-    #[schema(schema_with = super::content_types)]
+    #[schema(schema_with = super::announcement::content_types)]
     kind: String,
     #[schema(schema_with = states)]
     state: String,
     bytes: u32,
+    #[schema(required = true)]
     width: Option<u32>,
+    #[schema(required = true)]
     height: Option<u32>,
     #[schema(schema_with = moment)]
     created_at: String,
     /// Null until it is ready.
     #[sqlx(skip)]
+    #[schema(required = true)]
     url: Option<String>,
 }
 

@@ -5,14 +5,14 @@ use crate::app::App;
 use crate::body::Parameters;
 use crate::interface::schema::moment;
 use crate::names::{Nickname, NicknamePrefix};
-use crate::page::{self, limit, limits};
+use crate::page::{self, Limit, limit};
 use crate::problem::{Code, Fields, Problem};
 use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, MySqlPool};
-use utoipa::{IntoParams, PartialSchema as _, ToSchema};
+use utoipa::{IntoParams, ToSchema};
 
 #[derive(Debug, Serialize, FromRow, ToSchema)]
 pub struct Profile {
@@ -31,12 +31,12 @@ pub struct Profile {
 #[into_params(parameter_in = Query)]
 pub struct SearchQuery {
     /// How the nicknames start
-    #[param(schema_with = NicknamePrefix::schema)]
+    #[param(value_type = NicknamePrefix, inline)]
     nickname: String,
     /// The `next` of the page before
     after: Option<String>,
     /// How many at most
-    #[param(schema_with = limits)]
+    #[param(value_type = Option<Limit>, inline)]
     limit: Option<String>,
 }
 
@@ -54,6 +54,7 @@ struct NicknameCursor(String);
 pub struct Found {
     members: Vec<Summary>,
     /// What to ask for as `after` to go on; null at the end.
+    #[schema(required = true)]
     next: Option<String>,
 }
 

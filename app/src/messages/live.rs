@@ -11,6 +11,7 @@
 //! code like those of problems.
 
 use super::feed::{Delivery, Subscription};
+use super::handshake::Handshake;
 use super::message::Message;
 use crate::app::App;
 use crate::members::MemberId;
@@ -97,12 +98,7 @@ type Step<T> = Result<T, End>;
 #[utoipa::path(
     get,
     path = "/api/messages/live",
-    params(
-        ("connection" = String, Header, description = "`Upgrade`"),
-        ("upgrade" = String, Header, description = "`websocket`"),
-        ("sec-websocket-version" = String, Header, description = "`13`"),
-        ("sec-websocket-key" = String, Header, description = "16 bytes in base64"),
-    ),
+    params(Handshake),
     responses(
         (status = 101, description = "From here on it is a WebSocket"),
         (status = 400, description = "REFUSED"),

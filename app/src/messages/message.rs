@@ -15,9 +15,11 @@ pub struct Message {
     pub id: MessageId,
     room_id: RoomId,
     /// Null for a member who has withdrawn.
+    #[schema(required = true)]
     sender: Option<Author>,
     #[serde(flatten)]
     content: Content,
+    #[schema(required = true)]
     quote: Option<Quote>,
     #[schema(schema_with = moment)]
     created_at: String,
@@ -44,8 +46,10 @@ struct SharedPost {
 #[derive(Debug, Serialize, ToSchema)]
 struct Quote {
     id: MessageId,
+    #[schema(required = true)]
     sender: Option<Author>,
     kind: String,
+    #[schema(required = true)]
     text: Option<String>,
 }
 

@@ -4,7 +4,7 @@ use super::message::{self, Message, author};
 use super::{MessageId, Pair, RoomId};
 use crate::app::App;
 use crate::author::Author;
-use crate::body::{Json, Parameters};
+use crate::body::{Json, Parameters, Whole};
 use crate::database::{despite_deadlocks, violated_foreign_key, violated_unique_key};
 use crate::members::MemberId;
 use crate::page::{Cursor, Page, PageQuery};
@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 pub struct OpenBody {
     #[schema(value_type = MemberId)]
-    member_id: u64,
+    member_id: Whole,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -29,15 +29,17 @@ pub struct OpenBody {
 pub struct ReadBody {
     /// The newest message that was read.
     #[schema(value_type = MessageId)]
-    message_id: u64,
+    message_id: Whole,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Room {
     id: RoomId,
     /// Null once that member has withdrawn.
+    #[schema(required = true)]
     peer: Option<Author>,
     unread: u32,
+    #[schema(required = true)]
     last_message: Option<Message>,
 }
 
@@ -45,6 +47,7 @@ pub struct Room {
 pub struct Rooms {
     rooms: Vec<Room>,
     /// What to ask for as `before` to go on; null at the end.
+    #[schema(required = true)]
     next: Option<Cursor>,
 }
 
@@ -67,7 +70,7 @@ pub async fn open(
     SignedIn(member): SignedIn,
     Json(body): Json<OpenBody>,
 ) -> Result<impl IntoResponse, Problem> {
-    let peer = MemberId(body.member_id);
+    let peer = MemberId(body.member_id.0);
     if peer == member {
         let mut fields = Fields::default();
         fields.check::<()>("member_id", Err("must be another member".to_owned()));
@@ -153,7 +156,7 @@ pub async fn read(
 ) -> Result<StatusCode, Problem> {
     let pool = &app.database.pool;
     Pair::of(pool, room, member).await?;
-    let message = MessageId(body.message_id);
+    let message = MessageId(body.message_id.0);
     if message::find(pool, room, message).await?.is_none() {
         return Err(Problem::new(Code::NotFoundMessage));
     }

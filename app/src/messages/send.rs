@@ -3,6 +3,7 @@
 use super::message::{self, Message};
 use super::{MessageId, Pair, RoomId};
 use crate::app::App;
+use crate::body::Whole;
 use crate::database::violated_foreign_key;
 use crate::idempotency::{self, Claim, Create, IdempotencyKey};
 use crate::interface::schema::written_as;
@@ -26,10 +27,10 @@ pub struct SendBody {
     #[schema(value_type = Option<MessageText>)]
     text: Option<String>,
     #[schema(value_type = Option<PostId>)]
-    post_id: Option<u64>,
+    post_id: Option<Whole>,
     /// An earlier message of the same room.
     #[schema(value_type = Option<MessageId>)]
-    quote_id: Option<u64>,
+    quote_id: Option<Whole>,
 }
 
 struct MessageText;
@@ -80,7 +81,7 @@ impl SendBody {
             (Some(text), None) => fields
                 .check("text", Prose::parse(&text, TEXT_MAX_CHARS))
                 .map(Said::Text),
-            (None, Some(post)) => Some(Said::Post(post)),
+            (None, Some(Whole(post))) => Some(Said::Post(post)),
             _ => fields.check("text", Err("give either this or `post_id`".to_owned())),
         };
         said.ok_or_else(|| fields.into_problem())
@@ -109,7 +110,7 @@ pub async fn send(
     Create { body, key }: Create<SendBody>,
 ) -> Result<Response, Problem> {
     let pool = &app.database.pool;
-    let quote = body.quote_id.map(MessageId);
+    let quote = body.quote_id.map(|Whole(id)| MessageId(id));
     let said = body.parse()?;
     let Pair { peer } = Pair::of(pool, room, sender).await?;
     let sending = Sending {

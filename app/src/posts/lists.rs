@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 pub struct Posts {
     posts: Vec<Post>,
     /// What to ask for as `before` to go on; null at the end.
+    #[schema(required = true)]
     next: Option<Cursor>,
 }
 

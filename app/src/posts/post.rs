@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Post {
     pub id: PostId,
+    #[schema(required = true)]
     text: Option<String>,
     photos: Vec<Photo>,
     author: Author,
