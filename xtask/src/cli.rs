@@ -70,8 +70,13 @@ pub enum Command {
     },
     /// Run the tests, by tier
     Test(TestArgs),
+    /// Fill an environment with demo data
+    Seed(SeedArgs),
     /// Measure, against a peer in the same run
-    Bench { name: Vec<String> },
+    Bench {
+        /// Of `image`, and those in pipeline.yaml; all without a name
+        name: Vec<String>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +93,18 @@ pub struct ReleaseArgs {
     /// Never install anything, not even after asking
     #[arg(long)]
     pub no_install: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SeedArgs {
+    /// `staging` or `production`. Left out on the local ground: production, which is what the site shows
+    pub environment: Option<String>,
+    /// Where the environment answers, where its hosts are real
+    #[arg(long)]
+    pub url: Option<String>,
+    /// Passed on to the program that seeds
+    #[arg(last = true, value_name = "ARGS")]
+    pub rest: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -87,6 +87,32 @@ pub async fn run(mut command: Command, deadline: Duration, mut on_line: impl FnM
     }
 }
 
+/// Runs to the end or the deadline, for a person to watch: what it says on stderr goes straight there. Returns its stdout,
+/// or `None` if it failed.
+pub async fn show(mut command: Command, deadline: Duration) -> Result<Option<String>> {
+    let name = command.as_std().get_program().to_string_lossy().into_owned();
+    forget_own_cargo(&mut command);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true);
+    // Not `output()`, which would take stderr as well.
+    let child = command.spawn().map_err(|error| {
+        Failure::bad_input(format!("`{name}` cannot be started: {error}"))
+            .next(format!("install `{name}`, then run the command again"))
+    })?;
+    let finished = tokio::time::timeout(deadline, child.wait_with_output())
+        .await
+        .map_err(|_| {
+            let seconds = deadline.as_secs();
+            Failure::failed(format!("`{name}` took longer than {seconds} s and was ended"))
+        })?
+        .or_fail(|| format!("`{name}` cannot be waited for"))?;
+    let stdout = String::from_utf8_lossy(&finished.stdout).into_owned();
+    Ok(finished.status.success().then_some(stdout))
+}
+
 /// `cargo run` tells this program about its own package. Passed on to another cargo, that would look like a change of
 /// environment to some build scripts, and each would undo what the other has compiled.
 pub fn forget_own_cargo(command: &mut Command) {

@@ -22,6 +22,7 @@ mod report;
 mod rollout;
 mod secrets;
 mod stages;
+mod stand;
 mod user;
 
 use clap::Parser as _;
@@ -84,6 +85,7 @@ async fn dispatch(cli: Cli, report: &Report) -> Result<()> {
         Command::Keys(command) => commands::keys::keys(&command, report),
         Command::Schema { check } => commands::schema::schema(check, report),
         Command::Test(args) => commands::test::test(args, report).await,
+        Command::Seed(args) => commands::seed::seed(profile, args, report).await,
         Command::Bench { name } => commands::bench::bench(profile, &name, report).await,
     }
 }

@@ -81,6 +81,30 @@ pub fn start_time(pid: u32) -> Option<u64> {
         .flatten()
 }
 
+/// What a process holds in memory, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    pub now: u64,
+    /// Since it was started.
+    pub at_most: u64,
+}
+
+pub fn memory_of(pid: u32) -> Option<Memory> {
+    memory_in(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
+}
+
+fn memory_in(status: &str) -> Option<Memory> {
+    let field = |name: &str| -> Option<u64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kib * 1024)
+    };
+    Some(Memory {
+        now: field("VmRSS:")?,
+        at_most: field("VmHWM:")?,
+    })
+}
+
 struct Listener {
     address: SocketAddr,
     inode: u64,
@@ -138,6 +162,15 @@ mod tests {
         assert_eq!(holder_of(port).unwrap().pid, std::process::id());
         drop(listener);
         assert_eq!(holder_of(port), None);
+    }
+
+    #[test]
+    fn memory_is_told_in_bytes_now_and_at_most() {
+        let status = "Name:\tapp\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\nThreads:\t3\n";
+        let (now, at_most) = (1 << 20, 2 << 20);
+        assert_eq!(memory_in(status), Some(Memory { now, at_most }));
+        assert_eq!(memory_in("Name:\tkernel\n"), None);
+        assert!(memory_of(std::process::id()).is_some_and(|memory| memory.now <= memory.at_most));
     }
 
     #[test]

@@ -20,6 +20,10 @@ pub struct Pipeline {
     pub production: Environment,
     pub frontend: Option<Frontend>,
     pub storage: Option<Storage>,
+    /// What fills an environment with demo data.
+    pub seed: Option<Program>,
+    /// Benchmarks of the app by their names.
+    pub bench: BTreeMap<String, Program>,
     /// The embedded ground; `None` where hosts, registry and bucket are real.
     pub ground: Option<Ground>,
 }
@@ -194,6 +198,13 @@ pub struct Frontend {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Storage {
     pub bucket: String,
+}
+
+/// Something to run on this machine.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Program {
+    pub command: Vec<String>,
+    pub timeout: Duration,
 }
 
 /// Ports of the ground that must be exactly these; the others are chosen once and kept.

@@ -6,7 +6,7 @@ mod path;
 mod time;
 mod word;
 
-pub use name::{ProfileName, ServiceName, VariableName};
+pub use name::{BenchName, ProfileName, ServiceName, VariableName};
 pub use number::{Version, Whole};
 pub use path::{AnyPath, Endpoint, ProjectPath, Repository, UrlPath};
 pub use time::{HOUR, MINUTE, SECOND, Time};

@@ -4,18 +4,20 @@
 
 mod build;
 mod environment;
+mod program;
 mod run;
 mod site;
 
 pub use build::{Build, Channel, Registry, S3, Source};
 pub use environment::{Approval, Canary, Environment, Environments, Step};
+pub use program::{Bench, Seed};
 pub use run::{Drain, Env, Health, Migrate, Service, ServiceHealth, Test};
 pub use site::{Frontend, Ground, Storage};
 
 use crate::form::{Field, Fields, Form, Key, Leaf, Map, form, mapping_schema};
 use crate::node::Node;
 use crate::problem::{At, Problems};
-use crate::scalar::{ProfileName, Version, Whole};
+use crate::scalar::{BenchName, ProfileName, Version, Whole};
 use contract::AppName;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::borrow::Cow;
@@ -60,6 +62,10 @@ form! {
         /// A bucket for the app's own files. On the local ground the app is told of it by `S3_ENDPOINT` and its like; elsewhere
         /// `env` says where it is. Left out: none.
         storage: Storage,
+        /// What `cargo xtask seed` runs. Left out: there is no demo data.
+        seed: Seed,
+        /// Benchmarks of the app: `cargo xtask bench NAME` runs one of them beside the image and the services of `test`.
+        bench: Map<BenchName, Bench>,
         /// The embedded registry, bucket, edge and hosts on this machine. Profile `local` has it.
         ground: Ground,
     }

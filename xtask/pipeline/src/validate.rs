@@ -4,6 +4,7 @@
 
 mod build;
 mod environment;
+mod program;
 mod run;
 mod services;
 mod site;
@@ -44,6 +45,8 @@ pub fn pipeline(
     check.service_passwords_are_secrets(&environments);
     let frontend = check.frontend();
     let storage = check.storage();
+    let seed = check.seed();
+    let bench = check.bench();
     let ground = check.ground();
 
     if !problems.is_empty() {
@@ -61,6 +64,8 @@ pub fn pipeline(
         production: production?,
         frontend: frontend.unwrap_or_default(),
         storage: storage.unwrap_or_default(),
+        seed: seed?,
+        bench: bench?,
         ground,
     })
 }

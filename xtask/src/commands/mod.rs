@@ -10,5 +10,6 @@ pub mod release;
 pub mod releases;
 pub mod rollback;
 pub mod schema;
+pub mod seed;
 pub mod status;
 pub mod test;

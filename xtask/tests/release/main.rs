@@ -11,5 +11,6 @@ mod ground;
 mod load;
 mod project;
 mod providers;
+mod seed;
 mod test_stage;
 mod this_app;

@@ -13,6 +13,10 @@ pub enum ProfileName {}
 #[derive(Debug, Clone)]
 pub enum ServiceName {}
 
+/// Name of a benchmark.
+#[derive(Debug, Clone)]
+pub enum BenchName {}
+
 /// Name of an environment variable that carries no secret.
 #[derive(Debug, Clone)]
 pub enum VariableName {}
@@ -69,6 +73,7 @@ macro_rules! plain_name {
 
 plain_name!(ProfileName, "a profile's name");
 plain_name!(ServiceName, "a service's name");
+plain_name!(BenchName, "a benchmark's name");
 
 impl Scalar for VariableName {
     type Value = String;

@@ -86,6 +86,23 @@ fn what_must_be_given_is_asked_for() {
 }
 
 #[test]
+fn programs_have_a_command_and_benchmarks_a_name_that_is_free() {
+    let text = format!("{SOUND}\nseed: {{ timeout: 1m }}\nbench: {{ image: {{ command: [x] }}, api: {{}} }}\n");
+    let said: Vec<String> = problems(&text, "local")
+        .into_iter()
+        .filter_map(|problem| problem.split_once(' ').map(|(_, said)| said.to_owned()))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "missing key `seed.command`; expected a program and its arguments",
+            "`image` is a benchmark of the tool itself; expected another name",
+            "missing key `bench.api.command`; expected a program and its arguments",
+        ]
+    );
+}
+
+#[test]
 fn a_file_for_a_later_tool_is_refused_by_its_version() {
     let text = SOUND.replace("version: 1", "version: 2");
     assert_eq!(
@@ -335,7 +352,7 @@ fn an_unknown_profile_is_answered_with_those_there_are() {
 #[test]
 fn a_mistake_in_a_profile_that_is_not_asked_for_is_reported_too() {
     let expected = "unknown key `regsitry`; expected one of `source`, `build`, `registry`, `channel`, `env`, `health`, \
-                    `migrate`, `drain`, `memory_mb`, `test`, `environments`, `frontend`, `storage`, `ground`";
+                    `migrate`, `drain`, `memory_mb`, `test`, `environments`, `frontend`, `storage`, `seed`, `bench`, `ground`";
     check("local", "profiles: { aws: { «regsitry: {} } }", &[expected]);
 }
 
