@@ -3,6 +3,8 @@
 //!
 //!     DATABASE_URL=mysql://USER:PASSWORD@HOST:PORT/ANY cargo test --package instagram --test hosts
 
+#[path = "hosts/access.rs"]
+mod access;
 #[path = "hosts/database.rs"]
 mod database;
 #[path = "hosts/host.rs"]

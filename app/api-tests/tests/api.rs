@@ -1,6 +1,8 @@
 //! Black-box tests of the API over HTTP at `BASE_URL`. Every test makes its own members with random names, so that they
 //! may run at once and again on one database.
 
+#[path = "api/access.rs"]
+mod access;
 #[path = "api/accounts.rs"]
 mod accounts;
 #[path = "api/attempts.rs"]
@@ -9,10 +11,14 @@ mod attempts;
 mod client;
 #[path = "api/comments.rs"]
 mod comments;
+#[path = "api/document.rs"]
+mod document;
 #[path = "api/files.rs"]
 mod files;
 #[path = "api/follows.rs"]
 mod follows;
+#[path = "api/forgery.rs"]
+mod forgery;
 #[path = "api/idempotency.rs"]
 mod idempotency;
 #[path = "api/likes.rs"]

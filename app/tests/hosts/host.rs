@@ -192,21 +192,27 @@ impl Live {
 
 /// An access token with a life of this length, as the app itself would sign it.
 pub fn token(member: u64, life: Duration) -> String {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("after 1970")
-        .as_secs();
-    let claims = json!({
+    signed("HS512", hmac::HMAC_SHA512, &claims(member, life))
+}
+
+pub fn claims(member: u64, life: Duration) -> Value {
+    json!({
         "iss": "instagram", "aud": "instagram-api", "sub": member.to_string(), "jti": "test",
-        "iat": now, "nbf": now, "exp": now + life.as_secs(),
-    });
-    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let message = format!("{}.{}", part(json!({ "alg": "HS512", "typ": "JWT" })), part(claims));
-    let key = hmac::Key::new(hmac::HMAC_SHA512, JWT_KEY.as_bytes());
-    format!(
-        "{message}.{}",
-        URL_SAFE_NO_PAD.encode(hmac::sign(&key, message.as_bytes()))
-    )
+        "iat": now(), "nbf": now(), "exp": now() + life.as_secs(),
+    })
+}
+
+/// A token of these claims by the app's own key, said to be of one algorithm and signed by another, or by the same.
+pub fn signed(said: &str, algorithm: hmac::Algorithm, claims: &Value) -> String {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let message = format!("{}.{}", part(&json!({ "alg": said, "typ": "JWT" })), part(claims));
+    let signature = hmac::sign(&hmac::Key::new(algorithm, JWT_KEY.as_bytes()), message.as_bytes());
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+pub fn now() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_1970.expect("after 1970").as_secs()
 }
 
 /// Polls until it is so.

@@ -1,6 +1,5 @@
 use crate::client::{Client, send, sign_up, text, unique, with};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crate::forgery::{decoded, forged};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -89,38 +88,7 @@ async fn without_a_token_nobody_is_let_in() {
 async fn a_forged_token_lets_nobody_in() {
     let client = Client::new();
     let member = client.new_member().await;
-    let [header, claims, signature]: [&str; 3] = member
-        .token
-        .split('.')
-        .collect::<Vec<_>>()
-        .try_into()
-        .expect("three parts");
-    let later = with(&decoded(claims), &[("exp", json!(4_000_000_000_u64))]);
-    let other = with(&decoded(claims), &[("sub", json!("1"))]);
-    let expired = with(&decoded(claims), &[("exp", json!(1))]);
-    let none = encoded(&json!({ "alg": "none", "typ": "JWT" }));
-    let rs256 = encoded(&json!({ "alg": "RS256", "typ": "JWT" }));
-    let named = encoded(&json!({ "alg": "HS512", "typ": "JWT", "kid": "../../dev/null" }));
-    let own_key = encoded(&json!({ "alg": "HS512", "typ": "JWT", "jwk": { "kty": "oct", "k": "AAAA" } }));
-    let hs256 = encoded(&json!({ "alg": "HS256", "typ": "JWT" }));
-    for (what, token) in [
-        ("a longer life", format!("{header}.{}.{signature}", encoded(&later))),
-        ("another member", format!("{header}.{}.{signature}", encoded(&other))),
-        (
-            "a life that is over",
-            format!("{header}.{}.{signature}", encoded(&expired)),
-        ),
-        ("no algorithm", format!("{none}.{claims}.")),
-        ("no algorithm, signed", format!("{none}.{claims}.{signature}")),
-        ("a weaker algorithm", format!("{hs256}.{claims}.{signature}")),
-        ("a public key's algorithm", format!("{rs256}.{claims}.{signature}")),
-        ("a key that is not there", format!("{named}.{claims}.{signature}")),
-        ("a key of its own", format!("{own_key}.{claims}.{signature}")),
-        ("no signature", format!("{header}.{claims}.")),
-        ("a cut signature", member.token[..member.token.len() - 8].to_owned()),
-        ("nonsense", "nonsense".to_owned()),
-        ("nothing", String::new()),
-    ] {
+    for (what, token) in forged(&member.token) {
         for path in ["/api/me", "/api/posts"] {
             let answer = match path {
                 "/api/me" => client.get_as(&token, path).await,
@@ -142,13 +110,4 @@ async fn credentials_of_another_scheme_are_refused() {
     )
     .await;
     answer.expect_problem(StatusCode::UNAUTHORIZED, "INVALID_TOKEN", &[]);
-}
-
-fn decoded(part: &str) -> Value {
-    let bytes = URL_SAFE_NO_PAD.decode(part).expect("base64url");
-    serde_json::from_slice(&bytes).expect("JSON")
-}
-
-fn encoded(part: &Value) -> String {
-    URL_SAFE_NO_PAD.encode(part.to_string())
 }
