@@ -2,7 +2,7 @@
 
 use crate::client::{Client, send};
 use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// What a route asks of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,7 @@ async fn a_limit_of_the_document_is_the_limit_of_the_api() {
     let most = usize::try_from(most.expect("a limit")).expect("small");
     let member = client.new_member().await;
     for (length, status) in [(most, 201), (most + 1, 422)] {
-        let body: Value = json!({ "text": "글".repeat(length) });
+        let body = member.draft(&client, &"글".repeat(length)).await;
         let answer = client.post_as(&member.token, "/api/posts", &body).await;
         assert_eq!(answer.status, status, "{length}: {}", answer.text);
     }
