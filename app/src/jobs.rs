@@ -43,12 +43,14 @@ const MOST_ATTEMPTS: u32 = 105;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Mail,
+    Thumbnails,
 }
 
 impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Kind::Mail => "mail",
+            Kind::Thumbnails => "thumbnails",
         }
     }
 }
@@ -95,13 +97,23 @@ fn back_off(attempts: u32) -> Duration {
     (BACK_OFF_FIRST * 2_u32.pow(doublings)).min(BACK_OFF_MOST)
 }
 
-/// Wakes the workers of this process, so that what it has just committed does not wait for their next look.
+/// Wakes the worker of this process for a kind, so that what it has just committed does not wait for its next look.
 #[derive(Debug, Default)]
-pub struct Bell(Notify);
+pub struct Bell {
+    mail: Notify,
+    thumbnails: Notify,
+}
 
 impl Bell {
-    pub fn ring(&self) {
-        self.0.notify_one();
+    pub fn ring(&self, kind: Kind) {
+        self.of(kind).notify_one();
+    }
+
+    fn of(&self, kind: Kind) -> &Notify {
+        match kind {
+            Kind::Mail => &self.mail,
+            Kind::Thumbnails => &self.thumbnails,
+        }
     }
 }
 
@@ -164,7 +176,7 @@ impl Worker {
             }
             tokio::select! {
                 Some(()) = under_way.next() => {}
-                () = self.app.bell.0.notified(), if under_way.len() < MOST_AT_ONCE => {}
+                () = self.app.bell.of(self.kind).notified(), if under_way.len() < MOST_AT_ONCE => {}
                 () = tokio::time::sleep(pause), if under_way.len() < MOST_AT_ONCE => {}
                 () = self.app.draining() => {}
             }

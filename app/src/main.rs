@@ -1,4 +1,4 @@
-//! The API server, and what it needs around it: `serve` (the default), `healthcheck`, `migrate` and `openapi`.
+//! The API server, and what it needs around it: `serve` (the default), `healthcheck`, `migrate`, `sweep` and `openapi`.
 
 mod address;
 mod app;
@@ -46,11 +46,12 @@ use config::Config;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-usage: instagram [serve | healthcheck | migrate | openapi]
+usage: instagram [serve | healthcheck | migrate | sweep | openapi]
 
   serve        answer HTTP on LISTEN (the default)
   healthcheck  ask the server on this machine whether it is alive
   migrate      bring the database to the schema this binary needs
+  sweep        throw away what has expired and what nobody uses, as `serve` does by itself every ten minutes
   openapi      print the document of the interface
 
 environment:
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] | ["serve"] => configured(Config::for_serve(&config::environment), server::serve),
+        ["sweep"] => configured(Config::for_serve(&config::environment), sweep::sweep),
         ["migrate"] => configured(Config::for_migrate(&config::environment), migrations::migrate),
         ["healthcheck"] => healthcheck::run(config::environment("LISTEN")),
         ["openapi"] => match interface::json() {

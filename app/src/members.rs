@@ -8,6 +8,7 @@ use crate::database::violated_unique_key;
 use crate::idempotency::{self, Claim, Create, IdempotencyKey};
 use crate::interface::Routes;
 use crate::interface::schema::{self, moment, written_as};
+use crate::jobs;
 use crate::names::{self, Email, Nickname, Password, Phone, RealName};
 use crate::path::named_in_path;
 use crate::problem::{Code, Fields, Problem};
@@ -132,7 +133,7 @@ async fn sign_up(State(app): State<App>, Create { body, key }: Create<SignUpBody
     let sign_up = body.parse()?;
     let hash = app.passwords.hash(sign_up.password.clone()).await?;
     let answer = idempotency::despite_deadlocks(|| make(&app, &key, &sign_up, &hash)).await?;
-    app.bell.ring();
+    app.bell.ring(jobs::Kind::Mail);
     Ok(answer)
 }
 

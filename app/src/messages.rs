@@ -1,8 +1,8 @@
 //! Direct messages: one room a pair of members, and what is said in it, which can be neither changed nor deleted.
 //!
 //! When a member withdraws, the other keeps the room and the whole history: the room's peer and the sender of that
-//! member's messages are null from then on, and nothing more can be sent. A shared post since deleted leaves a message
-//! of the kind `deleted_post`.
+//! member's messages are null from then on, and nothing more can be sent. The media
+//! that the member has sent stay. A shared post since deleted leaves a message of the kind `deleted_post`.
 
 mod feed;
 mod handshake;

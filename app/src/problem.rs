@@ -67,7 +67,7 @@ codes! {
     FollowSelf, UNPROCESSABLE_ENTITY, "FOLLOW_SELF", "Nobody follows himself", "자기 자신은 팔로우할 수 없습니다";
     NotFoundMember, NOT_FOUND, "NOT_FOUND_MEMBER", "There is no such member", "회원이 존재하지 않습니다";
     NotFoundComment, NOT_FOUND, "NOT_FOUND_COMMENT", "There is no such comment", "댓글이 존재하지 않습니다";
-    NotFoundMedia, NOT_FOUND, "NOT_FOUND_MEDIA", "There is no such photo", "사진이 존재하지 않습니다";
+    NotFoundMedia, NOT_FOUND, "NOT_FOUND_MEDIA", "There is no such photo or file", "사진이나 파일이 존재하지 않습니다";
     NotFoundMessage, NOT_FOUND, "NOT_FOUND_MESSAGE", "There is no such message", "메시지가 존재하지 않습니다";
     NotFoundRoom, NOT_FOUND, "NOT_FOUND_ROOM", "There is no such room", "대화방이 존재하지 않습니다";
     NotFoundPost, NOT_FOUND, "NOT_FOUND_POST", "There is no such post", "게시글이 존재하지 않습니다";

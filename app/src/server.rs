@@ -4,7 +4,7 @@ use crate::address::Peer;
 use crate::app::App;
 use crate::config::Config;
 use crate::jobs::Workers;
-use crate::{mail, messages, queries, sweep};
+use crate::{mail, media, messages, queries, sweep};
 use anyhow::Context;
 use axum::Router;
 use futures_util::FutureExt;
@@ -53,6 +53,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 
     let mut workers = Workers::default();
     mail::deliver(&app, config.mail, &mut workers)?;
+    media::start(&app, &mut workers);
     tokio::spawn(messages::follow(app.clone()));
     let door = Door {
         listener,
@@ -62,7 +63,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
             closing: watch::Sender::new(()),
         },
     };
-    tokio::spawn(sweep::keep_sweeping(app.database.pool.clone()));
+    tokio::spawn(sweep::keep_sweeping(app.clone()));
     tokio::select! {
         () = door.keep_open() => {}
         noticed = notice(&app) => noticed?,

@@ -1,5 +1,9 @@
-//! Throws away what has expired. Nothing depends on it: whoever reads such rows looks at the time as well.
+//! Throws away what has expired or is not used any more. Nothing depends on it: whoever reads what expires looks at the
+//! time as well.
 
+use crate::app::App;
+use crate::config::Config;
+use crate::media::Walk;
 use sqlx::MySqlPool;
 use std::time::Duration;
 
@@ -14,13 +18,53 @@ const EXPIRED: [&str; 3] = [
 ];
 
 /// Goes on for as long as the process does.
-pub async fn keep_sweeping(pool: MySqlPool) {
+pub async fn keep_sweeping(app: App) {
+    let pool = &app.database.pool;
+    let mut walk = None;
     loop {
         tokio::time::sleep(INTERVAL).await;
-        for statement in EXPIRED {
-            if let Err(error) = sqlx::query(statement).execute(&pool).await {
-                tracing::warn!(cause = %error, "cannot throw away what has expired");
-            }
+        if let Err(error) = throw_away(pool).await {
+            tracing::warn!(cause = %error, "cannot throw away what has expired");
+        }
+        if walk.is_none() {
+            walk = Walk::from_anywhere(pool).await.ok();
+        }
+        match sweep_media(&app, walk.as_mut()).await {
+            Ok(()) => {}
+            Err(error) => tracing::warn!(cause = %error, "cannot sweep media"),
         }
     }
+}
+
+async fn throw_away(pool: &MySqlPool) -> sqlx::Result<()> {
+    for statement in EXPIRED {
+        sqlx::query(statement).execute(pool).await?;
+    }
+    Ok(())
+}
+
+async fn sweep_media(app: &App, walk: Option<&mut Walk>) -> anyhow::Result<()> {
+    let Some(walk) = walk else { return Ok(()) };
+    let swept = walk.sweep(app).await?;
+    if swept.marked + swept.deleted > 0 {
+        tracing::info!(marked = swept.marked, deleted = swept.deleted, "media swept");
+    }
+    Ok(())
+}
+
+/// The command: once through everything.
+pub async fn sweep(config: Config) -> anyhow::Result<()> {
+    let app = App::new(&config);
+    throw_away(&app.database.pool).await?;
+    let mut walk = Walk::from_the_start();
+    let (mut marked, mut deleted) = (0, 0);
+    loop {
+        let swept = walk.sweep(&app).await?;
+        (marked, deleted) = (marked + swept.marked, deleted + swept.deleted);
+        if swept.at_end && swept.deleted == 0 {
+            break;
+        }
+    }
+    println!("media: {marked} marked as removed, {deleted} deleted");
+    Ok(())
 }

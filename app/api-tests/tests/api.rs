@@ -5,6 +5,8 @@
 mod access;
 #[path = "api/accounts.rs"]
 mod accounts;
+#[path = "api/attachments.rs"]
+mod attachments;
 #[path = "api/attempts.rs"]
 mod attempts;
 #[path = "api/client.rs"]
@@ -51,3 +53,5 @@ mod refresh;
 mod rooms;
 #[path = "api/sessions.rs"]
 mod sessions;
+#[path = "api/thumbnails.rs"]
+mod thumbnails;

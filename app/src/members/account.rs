@@ -4,12 +4,12 @@ use super::{Member, MemberId, find, taken};
 use crate::app::App;
 use crate::attempts::{Attempt, Subject};
 use crate::body::Json;
-use crate::comments;
 use crate::database::despite_deadlocks;
 use crate::names::{self, Nickname, Password, Phone, RealName};
 use crate::problem::{Code, Fields, Problem};
 use crate::refresh;
 use crate::token::SignedIn;
+use crate::{comments, media};
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Deserializer};
@@ -203,6 +203,7 @@ async fn delete(pool: &MySqlPool, member: MemberId, Confirmed(hash): &Confirmed)
     let mut transaction = pool.begin().await?;
     // Without their member, nobody could tell any more whose they were.
     comments::erase_of(&mut transaction, member).await?;
+    media::release_of(&mut transaction, member).await?;
     let deleted = sqlx::query("DELETE FROM members WHERE id = ? AND password_hash = ?")
         .bind(member)
         .bind(hash)

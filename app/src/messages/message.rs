@@ -3,6 +3,7 @@
 use super::{MessageId, RoomId};
 use crate::author::Author;
 use crate::interface::schema::{self, moment};
+use crate::media::{self, MediaId, Thumbnail};
 use crate::members::MemberId;
 use crate::page::Page;
 use serde::Serialize;
@@ -25,20 +26,70 @@ pub struct Message {
     created_at: String,
 }
 
-/// Exactly one of these; photos will be another.
+/// Exactly one of these.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Content {
     Text { text: String },
+    Photo { media: SharedMedia },
+    Video { media: SharedMedia },
+    Document { media: SharedMedia },
     Post { post: SharedPost },
     DeletedPost,
+}
+
+/// What media are to a message. The names are stored and never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaKind {
+    Photo,
+    Video,
+    Document,
+}
+
+impl MediaKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            MediaKind::Photo => "photo",
+            MediaKind::Video => "video",
+            MediaKind::Document => "document",
+        }
+    }
+
+    pub fn of_content_type(content_type: &str) -> Option<MediaKind> {
+        match content_type.split_once('/')? {
+            ("image", _) => Some(MediaKind::Photo),
+            ("video", _) => Some(MediaKind::Video),
+            ("application", _) => Some(MediaKind::Document),
+            _ => None,
+        }
+    }
+}
+
+/// A file that a member has sent. It stays in the history though its sender withdraws.
+#[derive(Debug, Serialize, ToSchema)]
+struct SharedMedia {
+    id: MediaId,
+    #[serde(rename = "kind")]
+    content_type: String,
+    url: String,
+    bytes: u32,
+    /// Null for a document.
+    #[schema(required = true)]
+    width: Option<u32>,
+    /// Null for a document.
+    #[schema(required = true)]
+    height: Option<u32>,
+    /// Smaller copies of a photo, none until they are made.
+    thumbnails: Vec<Thumbnail>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 struct SharedPost {
     #[schema(schema_with = schema::id)]
     id: u64,
-    text: String,
+    /// Null where there are photos alone.
+    #[schema(required = true)]
+    text: Option<String>,
     author: Author,
 }
 
@@ -60,6 +111,8 @@ pub struct Row {
     sender_id: Option<MemberId>,
     sender_nickname: Option<String>,
     text: Option<String>,
+    #[sqlx(flatten)]
+    media: MediaRow,
     post_id: Option<u64>,
     post_text: Option<String>,
     post_author_id: Option<MemberId>,
@@ -72,19 +125,55 @@ pub struct Row {
     created_at: String,
 }
 
+/// All null where the message shows none.
+#[derive(FromRow)]
+struct MediaRow {
+    media_id: Option<MediaId>,
+    media_key: Option<String>,
+    media_kind: Option<String>,
+    media_bytes: Option<u32>,
+    media_width: Option<u32>,
+    media_height: Option<u32>,
+    media_thumbnails: Option<String>,
+}
+
+impl MediaRow {
+    fn content(self) -> Option<Content> {
+        let key = self.media_key?;
+        let content_type = self.media_kind?;
+        let kind = MediaKind::of_content_type(&content_type)?;
+        let media = SharedMedia {
+            id: self.media_id?,
+            content_type,
+            url: media::url(&key),
+            bytes: self.media_bytes?,
+            width: self.media_width,
+            height: self.media_height,
+            thumbnails: media::told(&key, self.media_thumbnails.as_deref()),
+        };
+        Some(match kind {
+            MediaKind::Photo => Content::Photo { media },
+            MediaKind::Video => Content::Video { media },
+            MediaKind::Document => Content::Document { media },
+        })
+    }
+}
+
 impl From<Row> for Message {
     fn from(row: Row) -> Message {
         let shared = row
             .post_id
             .zip(row.post_text)
             .zip(author(row.post_author_id, row.post_author_nickname));
-        let content = match (row.text, shared) {
-            (Some(text), _) => Content::Text { text },
-            (None, Some(((id, text), author))) => Content::Post {
-                post: SharedPost { id, text, author },
+        let post = shared.map(|((id, text), author)| Content::Post {
+            post: SharedPost {
+                id,
+                text: Some(text).filter(|text| !text.is_empty()),
+                author,
             },
-            (None, None) => Content::DeletedPost,
-        };
+        });
+        let text = row.text.map(|text| Content::Text { text });
+        let content = text.or(row.media.content()).or(post).unwrap_or(Content::DeletedPost);
         let quote = row.quote_id.zip(row.quote_kind).map(|(id, kind)| Quote {
             id,
             sender: author(row.quote_sender_id, row.quote_sender_nickname),
@@ -113,13 +202,16 @@ macro_rules! select_messages {
             "SELECT ",
             $more,
             "messages.id, messages.room_id, senders.id AS sender_id, senders.nickname AS sender_nickname, ",
-            "messages.text, posts.id AS post_id, posts.text AS post_text, ",
+            "messages.text, media.id AS media_id, media.object_key AS media_key, media.kind AS media_kind, ",
+            "media.bytes AS media_bytes, media.width AS media_width, media.height AS media_height, ",
+            "media.thumbnails AS media_thumbnails, posts.id AS post_id, posts.text AS post_text, ",
             "authors.id AS post_author_id, authors.nickname AS post_author_nickname, ",
             "quotes.id AS quote_id, quoted.id AS quote_sender_id, quoted.nickname AS quote_sender_nickname, ",
             "quotes.kind AS quote_kind, quotes.text AS quote_text, ",
             "DATE_FORMAT(messages.created_at, '%Y-%m-%dT%H:%i:%s.%f+09:00') AS created_at FROM ",
             $from,
             " LEFT JOIN members AS senders ON senders.id = messages.sender_id ",
+            "LEFT JOIN media ON media.id = messages.media_id ",
             "LEFT JOIN posts ON posts.id = messages.post_id ",
             "LEFT JOIN members AS authors ON authors.id = posts.member_id ",
             "LEFT JOIN messages AS quotes ON quotes.id = messages.quote_id ",

@@ -1,12 +1,13 @@
 //! Sending a message.
 
-use super::message::{self, Message};
+use super::message::{self, MediaKind, Message};
 use super::{MessageId, Pair, RoomId};
 use crate::app::App;
 use crate::body::Whole;
 use crate::database::violated_foreign_key;
 use crate::idempotency::{self, Claim, Create, IdempotencyKey};
 use crate::interface::schema::written_as;
+use crate::media::{self, MediaId};
 use crate::members::MemberId;
 use crate::posts::PostId;
 use crate::problem::{Code, Fields, Problem};
@@ -26,6 +27,8 @@ const TEXT_MAX_CHARS: usize = 2_000;
 pub struct SendBody {
     #[schema(value_type = Option<MessageText>)]
     text: Option<String>,
+    /// A photo, video or document that the sender has uploaded.
+    media_id: Option<MediaId>,
     #[schema(value_type = Option<PostId>)]
     post_id: Option<Whole>,
     /// An earlier message of the same room.
@@ -37,32 +40,32 @@ struct MessageText;
 
 written_as!(MessageText, Prose::schema(TEXT_MAX_CHARS));
 
-/// A new message is a text or a post, and never both.
+/// A new message is exactly one of these.
 struct NewMessage;
 
-written_as!(NewMessage, one_of_both(), SendBody);
+written_as!(NewMessage, one_of_three(), SendBody);
 
-fn one_of_both() -> Schema {
-    let (text, post) = (Object::with_type(Type::String), Object::with_type(Type::Integer));
-    let given = OneOfBuilder::new()
-        .item(ObjectBuilder::new().property("text", text).required("text"))
-        .item(ObjectBuilder::new().property("post_id", post).required("post_id"));
+fn one_of_three() -> Schema {
+    let kinds = [
+        ("text", Type::String),
+        ("media_id", Type::Integer),
+        ("post_id", Type::Integer),
+    ];
+    let given = kinds.into_iter().fold(OneOfBuilder::new(), |given, (field, kind)| {
+        given.item(
+            ObjectBuilder::new()
+                .property(field, Object::with_type(kind))
+                .required(field),
+        )
+    });
     AllOfBuilder::new().item(SendBody::schema()).item(given).into()
 }
 
 /// What is said: exactly one of these.
 enum Said {
     Text(Prose),
+    Media(MediaId),
     Post(u64),
-}
-
-impl Said {
-    fn kind(&self) -> &'static str {
-        match self {
-            Said::Text(_) => "text",
-            Said::Post(_) => "post",
-        }
-    }
 }
 
 struct Sending {
@@ -76,21 +79,39 @@ struct Sending {
 
 impl SendBody {
     fn parse(self) -> Result<Said, Problem> {
-        let mut fields = Fields::default();
-        let said = match (self.text, self.post_id) {
-            (Some(text), None) => fields
-                .check("text", Prose::parse(&text, TEXT_MAX_CHARS))
-                .map(Said::Text),
-            (None, Some(Whole(post))) => Some(Said::Post(post)),
-            _ => fields.check("text", Err("give either this or `post_id`".to_owned())),
-        };
-        said.ok_or_else(|| fields.into_problem())
+        match (self.text, self.media_id, self.post_id) {
+            (Some(text), None, None) => {
+                let mut fields = Fields::default();
+                let text = fields.check("text", Prose::parse(&text, TEXT_MAX_CHARS));
+                text.map(Said::Text).ok_or_else(|| fields.into_problem())
+            }
+            (None, Some(media), None) => Ok(Said::Media(media)),
+            (None, None, Some(Whole(post))) => Ok(Said::Post(post)),
+            (text, media, post) => Err(not_one_of([
+                ("text", text.is_some()),
+                ("media_id", media.is_some()),
+                ("post_id", post.is_some()),
+            ])),
+        }
     }
+}
+
+/// Names those that were given where there are too many, and all of them where there is none.
+fn not_one_of(fields: [(&'static str, bool); 3]) -> Problem {
+    let is_any_given = fields.iter().any(|(_, is_given)| *is_given);
+    let problem = Problem::new(Code::InvalidFields);
+    let named = fields.iter().filter(|(_, is_given)| *is_given || !is_any_given);
+    named.fold(problem, |problem, (field, _)| {
+        problem.with_field(
+            *field,
+            "is one of `text`, `media_id` and `post_id`, of which exactly one is to be given",
+        )
+    })
 }
 
 /// Send a message
 ///
-/// A text, or a post to be shared.
+/// A text, a photo, video or document, or a post to be shared.
 #[utoipa::path(
     post,
     path = "/api/rooms/{id}/messages",
@@ -133,8 +154,13 @@ async fn make(pool: &MySqlPool, key: &IdempotencyKey, sending: &Sending) -> Resu
     };
     let withdrawn = || Problem::new(Code::WithdrawnMember);
     let transaction = creating.transaction();
-    let inserted = insert(transaction, sending, peer.ok_or_else(withdrawn)?).await;
-    let id = inserted.map_err(missing)?.ok_or_else(withdrawn)?;
+    let peer = peer.ok_or_else(withdrawn)?;
+    if !number(transaction, sender, peer).await? {
+        return Err(withdrawn());
+    }
+    let kind = kind(transaction, sending).await?;
+    let id = insert(transaction, sending, kind).await.map_err(missing)?;
+    deliver(transaction, sending, peer, id).await?;
     let message = message::find(transaction, room, id).await?;
     let message = message.ok_or_else(|| Problem::new(Code::NotFoundMessage))?;
     let location = format!("/api/rooms/{}/messages/{}", room.0, id.0);
@@ -153,41 +179,63 @@ fn missing(error: sqlx::Error) -> Problem {
     }
 }
 
-/// `None` when one of the two is no longer there. Both inboxes are held from the first statement to the commit: so the
+/// What the message says for good that it is. Only media that are the sender's own and may be used can be sent; the lock
+/// keeps them from being removed meanwhile.
+async fn kind(transaction: &mut MySqlConnection, sending: &Sending) -> Result<&'static str, Problem> {
+    let id = match sending.said {
+        Said::Text(_) => return Ok("text"),
+        Said::Post(_) => return Ok("post"),
+        Said::Media(id) => id,
+    };
+    let content_type = media::usable(transaction, id, sending.sender).await?;
+    let kind = content_type.as_deref().and_then(MediaKind::of_content_type);
+    // Another's, still awaited, or not there: which of these is nobody else's business.
+    let not_found = || Problem::new(Code::NotFoundMedia).with_field("media_id", "is no file that you have uploaded");
+    kind.map(MediaKind::name).ok_or_else(not_found)
+}
+
+/// False when one of the two is no longer there. Both inboxes are held from this first statement to the commit: so the
 /// numbers in each, and the ids in the room, become visible in their order.
-async fn insert(
-    transaction: &mut MySqlConnection,
-    sending: &Sending,
-    peer: MemberId,
-) -> sqlx::Result<Option<MessageId>> {
-    let sender = sending.sender;
+async fn number(transaction: &mut MySqlConnection, sender: MemberId, peer: MemberId) -> sqlx::Result<bool> {
     let numbered =
         sqlx::query("UPDATE inboxes SET last_seq = last_seq + 1 WHERE member_id IN (?, ?) ORDER BY member_id")
             .bind(sender)
             .bind(peer)
-            .execute(&mut *transaction)
+            .execute(transaction)
             .await?;
-    if numbered.rows_affected() != 2 {
-        return Ok(None);
-    }
+    Ok(numbered.rows_affected() == 2)
+}
+
+async fn insert(transaction: &mut MySqlConnection, sending: &Sending, kind: &'static str) -> sqlx::Result<MessageId> {
+    let (text, media, post) = match &sending.said {
+        Said::Text(text) => (Some(text.as_str()), None, None),
+        Said::Media(media) => (None, Some(*media), None),
+        Said::Post(post) => (None, None, Some(*post)),
+    };
     let inserted = sqlx::query(
-        "INSERT INTO messages (room_id, sender_id, kind, text, post_id, quote_id) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO messages (room_id, sender_id, kind, text, media_id, post_id, quote_id) \
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(sending.room)
-    .bind(sender)
-    .bind(sending.said.kind())
-    .bind(match &sending.said {
-        Said::Text(text) => Some(text.as_str()),
-        Said::Post(_) => None,
-    })
-    .bind(match &sending.said {
-        Said::Text(_) => None,
-        Said::Post(post) => Some(*post),
-    })
+    .bind(sending.sender)
+    .bind(kind)
+    .bind(text)
+    .bind(media)
+    .bind(post)
     .bind(sending.quote)
-    .execute(&mut *transaction)
+    .execute(transaction)
     .await?;
-    let id = MessageId(inserted.last_insert_id());
+    Ok(MessageId(inserted.last_insert_id()))
+}
+
+/// Into both inboxes, and to the top of both lists of rooms.
+async fn deliver(
+    transaction: &mut MySqlConnection,
+    sending: &Sending,
+    peer: MemberId,
+    id: MessageId,
+) -> sqlx::Result<()> {
+    let sender = sending.sender;
     sqlx::query(
         "INSERT INTO inbox_entries (member_id, seq, message_id) \
          SELECT member_id, last_seq, ? FROM inboxes WHERE member_id IN (?, ?)",
@@ -201,7 +249,7 @@ async fn insert(
         .bind(id)
         .bind(sender)
         .bind(sending.room)
-        .execute(&mut *transaction)
-        .await?;
-    Ok(Some(id))
+        .execute(transaction)
+        .await
+        .map(drop)
 }

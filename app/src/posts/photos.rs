@@ -3,7 +3,7 @@
 
 use super::PostId;
 use crate::interface::schema::written_as;
-use crate::media::{self, MediaId};
+use crate::media::{self, MediaId, Thumbnail};
 use crate::members::MemberId;
 use serde::Serialize;
 use sqlx::{FromRow, MySql, MySqlConnection, MySqlExecutor, QueryBuilder};
@@ -32,6 +32,8 @@ pub struct Photo {
     url: String,
     width: u32,
     height: u32,
+    /// Smaller copies, none until they are made.
+    thumbnails: Vec<Thumbnail>,
 }
 
 impl Photos {
@@ -84,6 +86,7 @@ struct Row {
     object_key: String,
     width: u32,
     height: u32,
+    thumbnails: Option<String>,
 }
 
 /// Of many posts in one query.
@@ -96,7 +99,7 @@ pub async fn of(
         return Ok(found);
     }
     let mut query = QueryBuilder::<MySql>::new(
-        "SELECT post_photos.post_id, media.id, media.object_key, media.width, media.height \
+        "SELECT post_photos.post_id, media.id, media.object_key, media.width, media.height, media.thumbnails \
          FROM post_photos JOIN media ON media.id = post_photos.media_id WHERE post_photos.post_id IN (",
     );
     let mut list = query.separated(", ");
@@ -111,6 +114,7 @@ pub async fn of(
             url: media::url(&row.object_key),
             width: row.width,
             height: row.height,
+            thumbnails: media::told(&row.object_key, row.thumbnails.as_deref()),
         });
     }
     Ok(found)

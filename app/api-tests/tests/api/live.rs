@@ -84,6 +84,18 @@ async fn a_message_reaches_both_members_within_a_second() {
 }
 
 #[tokio::test]
+async fn a_photo_reaches_the_peer_live_with_its_address() {
+    let pair = Pair::new().await;
+    let (mut other, _) = Live::begin(&pair.other, None).await;
+    let photo = json!({ "media_id": pair.one.photo(&pair.client).await });
+    let sent = pair.send(&pair.one, &photo).await.expect(StatusCode::CREATED);
+    let message = other.message().await;
+    assert_eq!(message["message"], sent);
+    let shown = pair.client.get(text(&sent["media"], "url")).await;
+    assert_eq!((shown.status, shown.header("content-type")), (200, "image/png"));
+}
+
+#[tokio::test]
 async fn a_message_reaches_no_third_member() {
     let pair = Pair::new().await;
     let third = Pair::new().await;

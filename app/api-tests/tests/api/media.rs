@@ -1,7 +1,7 @@
 //! Where the API has no bucket, each of these tests holds it to the one answer it then gives.
 
 use crate::client::{Answer, Client, Member, send, text};
-use crate::files::{form, jpeg, png, segment, upload, webp};
+use crate::files::{form, jpeg, mp4, pdf, png, segment, upload, webp};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -83,7 +83,7 @@ async fn a_part_of_a_photo_can_be_asked_for() {
 }
 
 #[tokio::test]
-async fn what_is_no_photo_is_refused_whatever_it_is_called() {
+async fn what_is_no_photo_video_or_document_is_refused_whatever_it_is_called() {
     let client = Client::new();
     let Some(owner) = owner(&client).await else { return };
     let whole = png(5, 3);
@@ -92,10 +92,14 @@ async fn what_is_no_photo_is_refused_whatever_it_is_called() {
         b"<script>alert(1)</script>".to_vec(),
         b"GIF89a\x05\0\x03\0\0\0\0;".to_vec(),
         b"%PDF-1.7".to_vec(),
+        b"\0\0\0\x14ftypqt  \0\0\0\0qt  ".to_vec(),
+        mp4()[..mp4().len() - 1].to_vec(),
+        pdf()[..pdf().len() - 6].to_vec(),
         b"\xFF\xD8\xFF".to_vec(),
         whole[..whole.len() - 1].to_vec(),
         png(0, 3),
         // Bombs: small files of very many pixels.
+        png(30_000, 30_000),
         png(50_000, 50_000),
         png(u32::MAX, 1),
         jpeg(65_535, 65_535, &[]),
@@ -138,13 +142,15 @@ async fn a_form_is_a_form_with_one_file() {
 }
 
 #[tokio::test]
-async fn a_file_over_10_mib_is_refused() {
+async fn a_photo_or_document_over_10_mib_and_anything_over_20_are_refused() {
     let client = Client::new();
     let Some(owner) = owner(&client).await else { return };
-    let just_over = form(&vec![0; 10 * 1024 * 1024 + 1]);
-    let answer = send(upload(&client, &owner.token, &just_over)).await;
-    answer.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_FIELDS", &["file"]);
-    let far_over = form(&vec![0; 10 * 1024 * 1024 + 500_000]);
+    for (mut file, size) in [(jpeg(5, 3, &[]), 10), (pdf(), 10), (mp4(), 20)] {
+        file.resize(size * 1024 * 1024 + 1, 0);
+        let answer = send(upload(&client, &owner.token, &form(&file))).await;
+        answer.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_FIELDS", &["file"]);
+    }
+    let far_over = form(&vec![0; 20 * 1024 * 1024 + 500_000]);
     let answer = send(upload(&client, &owner.token, &far_over)).await;
     answer.expect_problem(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", &[]);
 }
@@ -203,10 +209,13 @@ async fn the_bucket_takes_only_what_was_announced() {
     let complete = format!("/api/media/{}/complete", announced["media"]["id"]);
     let answer = client.post_as(&owner.token, &complete, &json!({})).await;
     answer.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_FIELDS", &["file"]);
+    // What was refused is gone from the bucket.
+    let again = client.post_as(&owner.token, &complete, &json!({})).await;
+    again.expect_problem(StatusCode::CONFLICT, "NOT_UPLOADED", &[]);
 }
 
 #[tokio::test]
-async fn what_is_announced_is_a_photo_of_some_bytes() {
+async fn what_is_announced_is_of_a_known_kind_and_of_some_bytes() {
     let client = Client::new();
     let Some(owner) = owner(&client).await else { return };
     for (body, fields) in [
@@ -220,6 +229,10 @@ async fn what_is_announced_is_a_photo_of_some_bytes() {
         ),
         (
             json!({ "content_type": "image/png", "bytes": 10 * 1024 * 1024 + 1 }),
+            &["bytes"],
+        ),
+        (
+            json!({ "content_type": "video/mp4", "bytes": 20 * 1024 * 1024 + 1 }),
             &["bytes"],
         ),
         (json!({ "content_type": "image/png", "bytes": -1 }), &["bytes"]),
@@ -296,13 +309,13 @@ pub async fn owner(client: &Client) -> Option<Member> {
     None
 }
 
-async fn announce(client: &Client, owner: &Member, content_type: &str, bytes: usize) -> Answer {
+pub async fn announce(client: &Client, owner: &Member, content_type: &str, bytes: usize) -> Answer {
     let body = json!({ "content_type": content_type, "bytes": bytes });
     client.post_as(&owner.token, "/api/media/uploads", &body).await
 }
 
 /// Does as `announced` says.
-async fn put(announced: &Value, bytes: Vec<u8>) -> StatusCode {
+pub async fn put(announced: &Value, bytes: Vec<u8>) -> StatusCode {
     let upload = &announced["upload"];
     assert_eq!(upload["method"], "PUT");
     let http = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -317,7 +330,7 @@ async fn put(announced: &Value, bytes: Vec<u8>) -> StatusCode {
         .status()
 }
 
-async fn shown(client: &Client, url: &str, headers: &[(&str, &str)]) -> (HeaderMap, Vec<u8>) {
+pub async fn shown(client: &Client, url: &str, headers: &[(&str, &str)]) -> (HeaderMap, Vec<u8>) {
     let request = headers
         .iter()
         .fold(client.request(Method::GET, url), |request, (name, value)| {

@@ -24,14 +24,25 @@ async fn a_message_is_text_as_written_and_has_an_address() {
 }
 
 #[tokio::test]
-async fn a_message_is_exactly_one_of_text_and_shared_post() {
+async fn a_message_is_exactly_one_of_text_media_and_shared_post() {
     let pair = Pair::new().await;
     let longest = "가".repeat(2_000);
     pair.say(&pair.one, &longest).await;
+    for (body, fields) in [
+        (json!({}), &["text", "media_id", "post_id"][..]),
+        (json!({ "text": null }), &["text", "media_id", "post_id"]),
+        (json!({ "text": "a", "post_id": 1 }), &["text", "post_id"]),
+        (json!({ "text": "a", "media_id": 1 }), &["text", "media_id"]),
+        (json!({ "media_id": 1, "post_id": 1 }), &["media_id", "post_id"]),
+        (
+            json!({ "text": "a", "media_id": 1, "post_id": 1 }),
+            &["text", "media_id", "post_id"],
+        ),
+    ] {
+        let answer = pair.send(&pair.one, &body).await;
+        answer.expect_problem(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_FIELDS", fields);
+    }
     for (body, field) in [
-        (json!({}), "text"),
-        (json!({ "text": null }), "text"),
-        (json!({ "text": "a", "post_id": 1 }), "text"),
         (json!({ "text": "" }), "text"),
         (json!({ "text": " \n" }), "text"),
         (json!({ "text": "nul\0byte" }), "text"),

@@ -1,0 +1,1 @@
+ALTER TABLE media ADD CONSTRAINT media_owner FOREIGN KEY (member_id) REFERENCES members (id) ON DELETE SET NULL;
