@@ -5,6 +5,8 @@
 
 #[path = "hosts/access.rs"]
 mod access;
+#[path = "hosts/bucket.rs"]
+mod bucket;
 #[path = "hosts/database.rs"]
 mod database;
 #[path = "hosts/host.rs"]
@@ -15,3 +17,7 @@ mod jobs;
 mod live;
 #[path = "hosts/messages.rs"]
 mod messages;
+#[path = "hosts/sweep.rs"]
+mod sweep;
+#[path = "hosts/thumbnails.rs"]
+mod thumbnails;

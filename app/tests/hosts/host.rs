@@ -1,5 +1,6 @@
 //! One process of the binary, as a host runs it, and its clients.
 
+use crate::bucket::Bucket;
 use crate::database::Database;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -77,24 +78,57 @@ impl Host {
         } else {
             body.to_string()
         };
-        let (status, body) = self.exchange(method, path, token, &body).await;
+        let body = ("application/json", body.as_bytes());
+        let (status, body) = self.exchange(method, path, token, body).await;
         (status, serde_json::from_str(&body).unwrap_or(Value::Null))
     }
 
-    async fn exchange(&self, method: &str, path: &str, token: &str, body: &str) -> (u16, String) {
+    /// Brings a photo.
+    pub async fn upload(&self, owner: &Member, file: &[u8]) -> Value {
+        let head = b"--x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n";
+        let form = [&head[..], file, b"\r\n--x--\r\n"].concat();
+        let body = ("multipart/form-data; boundary=x", &form[..]);
+        let (status, media) = self.exchange("POST", "/api/media", &owner.token, body).await;
+        assert_eq!(status, 201, "{media}");
+        serde_json::from_str(&media).expect("JSON")
+    }
+
+    pub async fn status(&self, path: &str) -> u16 {
+        self.exchange("HEAD", path, "", ("application/json", b"")).await.0
+    }
+
+    /// Runs the command beside the host, to its end; the error is what it says.
+    pub async fn sweep(&self, database: &Database, bucket: &Bucket) -> Result<(), String> {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_instagram"));
+        let command = command
+            .arg("sweep")
+            .env_clear()
+            .env("DATABASE_URL", &database.url)
+            .env("JWT_KEY", JWT_KEY)
+            .envs(bucket.environment());
+        let output = command.output().await.expect("ran");
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
+    }
+
+    /// `body` is of a type.
+    async fn exchange(&self, method: &str, path: &str, token: &str, (kind, body): (&str, &[u8])) -> (u16, String) {
         let authorization = match token {
             "" => String::new(),
             token => format!("Authorization: Bearer {token}\r\n"),
         };
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Type: application/json\r\n\
-             {authorization}Content-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Type: {kind}\r\n\
+             {authorization}Content-Length: {}\r\n\r\n",
             body.len()
         );
         let mut answer = String::new();
         let exchange = async {
             let mut stream = TcpStream::connect(self.address).await?;
             stream.write_all(request.as_bytes()).await?;
+            stream.write_all(body).await?;
             stream.read_to_string(&mut answer).await
         };
         let exchange = tokio::time::timeout(DEADLINE, exchange).await;
@@ -137,7 +171,7 @@ impl Host {
     }
 
     pub async fn live_connections(&self) -> usize {
-        let (status, metrics) = self.exchange("GET", "/metrics", "", "").await;
+        let (status, metrics) = self.exchange("GET", "/metrics", "", ("application/json", b"")).await;
         assert_eq!(status, 200);
         let line = metrics.lines().find_map(|line| line.strip_prefix("live_connections "));
         line.and_then(|count| count.parse().ok()).expect("a count")
@@ -213,6 +247,14 @@ pub fn signed(said: &str, algorithm: hmac::Algorithm, claims: &Value) -> String 
 pub fn now() -> u64 {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
     since_1970.expect("after 1970").as_secs()
+}
+
+/// A grey PNG of this size.
+pub fn photo(width: u32, height: u32) -> Vec<u8> {
+    let picture = image::GrayImage::from_pixel(width, height, image::Luma([120]));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, image::ImageFormat::Png).expect("encoded");
+    bytes.into_inner()
 }
 
 /// Polls until it is so.
