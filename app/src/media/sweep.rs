@@ -11,14 +11,20 @@ use crate::s3::Bucket;
 use sqlx::{MySqlPool, QueryBuilder};
 use std::time::Duration;
 
-/// How long an announced file may be in coming: some times what the bucket allows.
-const AWAITED_LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// Longer than any request or job takes.
 const REMOVED_LIFETIME: Duration = Duration::from_secs(10 * 60);
 /// How much one sweep looks at, and does.
 const MOST_LOOKED_AT: u64 = 10_000;
 const MOST_MARKED_AT_ONCE: usize = 100;
 const MOST_DELETED: u64 = 200;
+
+/// In no post and in no message, and not just brought to be used.
+const UNUSED: &str = "state IN ('ready', 'filed') AND (member_id IS NULL OR created_at < NOW(6) - INTERVAL 1 DAY) \
+     AND NOT EXISTS (SELECT 1 FROM post_photos WHERE post_photos.media_id = media.id) \
+     AND NOT EXISTS (SELECT 1 FROM messages WHERE messages.media_id = media.id)";
+
+/// Announced, and not brought to its end in some times what the bucket allows.
+const OVERDUE: &str = "state = 'awaited' AND created_at < NOW(6) - INTERVAL 1 HOUR";
 
 /// Where a process is in going through the whole table, a part at each sweep: there is no index of what is unused.
 #[derive(Debug)]
@@ -73,15 +79,10 @@ impl Walk {
 }
 
 async fn mark_awaited(pool: &MySqlPool) -> sqlx::Result<u64> {
-    let marked = despite_deadlocks(|| {
-        sqlx::query(
-            "UPDATE media SET state = 'removed', removed_at = NOW(6) \
-             WHERE state = 'awaited' AND created_at < NOW(6) - INTERVAL ? SECOND LIMIT 1000",
-        )
-        .bind(AWAITED_LIFETIME.as_secs())
-        .execute(pool)
-    });
-    Ok(marked.await?.rows_affected())
+    let mut query = QueryBuilder::new("SELECT id FROM media WHERE ");
+    query.push(OVERDUE).push(" LIMIT ").push_bind(MOST_LOOKED_AT);
+    let overdue: Vec<u64> = query.build_query_scalar().fetch_all(pool).await?;
+    mark(pool, &overdue, OVERDUE).await
 }
 
 async fn last_of_part(pool: &MySqlPool, after: u64) -> sqlx::Result<Option<u64>> {
@@ -98,23 +99,13 @@ struct Part {
     last: u64,
 }
 
-/// In no post and in no message, and not just brought to be used.
-const UNUSED: &str = "state IN ('ready', 'filed') AND (member_id IS NULL OR created_at < NOW(6) - INTERVAL 1 DAY) \
-     AND NOT EXISTS (SELECT 1 FROM post_photos WHERE post_photos.media_id = media.id) \
-     AND NOT EXISTS (SELECT 1 FROM messages WHERE messages.media_id = media.id)";
-
 impl Part {
-    /// Found without locks, and marked under locks only where it is still so.
     async fn mark_unused(&self, pool: &MySqlPool) -> sqlx::Result<u64> {
         let mut query = QueryBuilder::new("SELECT id FROM media WHERE id > ");
         query.push_bind(self.after).push(" AND id <= ").push_bind(self.last);
         query.push(" AND ").push(UNUSED);
         let unused: Vec<u64> = query.build_query_scalar().fetch_all(pool).await?;
-        let mut marked = 0;
-        for ids in unused.chunks(MOST_MARKED_AT_ONCE) {
-            marked += despite_deadlocks(|| mark(pool, ids)).await?;
-        }
-        Ok(marked)
+        mark(pool, &unused, UNUSED).await
     }
 
     /// For photos that were brought to a release which knew nothing of thumbnails.
@@ -144,13 +135,22 @@ impl Part {
     }
 }
 
-async fn mark(pool: &MySqlPool, ids: &[u64]) -> sqlx::Result<u64> {
+/// What was found without locks is marked under locks, and only where it is still so.
+async fn mark(pool: &MySqlPool, found: &[u64], condition: &'static str) -> sqlx::Result<u64> {
+    let mut marked = 0;
+    for ids in found.chunks(MOST_MARKED_AT_ONCE) {
+        marked += despite_deadlocks(|| mark_some(pool, ids, condition)).await?;
+    }
+    Ok(marked)
+}
+
+async fn mark_some(pool: &MySqlPool, ids: &[u64], condition: &'static str) -> sqlx::Result<u64> {
     let mut query = QueryBuilder::new("UPDATE media SET state = 'removed', removed_at = NOW(6) WHERE id IN (");
     let mut list = query.separated(", ");
     for id in ids {
         list.push_bind(*id);
     }
-    query.push(") AND ").push(UNUSED);
+    query.push(") AND ").push(condition);
     Ok(query.build().execute(pool).await?.rows_affected())
 }
 
