@@ -13,7 +13,7 @@ use tokio::process::Command;
 struct Tier {
     name: &'static str,
     runs: &'static [&'static str],
-    /// A program that must be there, and the package that brings it.
+    /// A program that must be there, or a command that must end well, and the package that brings it.
     needs: &'static [(&'static str, &'static str)],
 }
 
@@ -45,7 +45,14 @@ const TIERS: [Tier; 4] = [
     Tier {
         name: "api",
         runs: &["cargo test --quiet --package xtask --test release -- --test-threads=1 --nocapture this_app::"],
-        needs: &[("git", "git"), REGISTRIES[1]],
+        needs: &[
+            ("git", "git"),
+            REGISTRIES[1],
+            // Debian's Python comes without what `-m venv` needs.
+            ("python3 -m ensurepip --version", "python3-venv"),
+            ("chromium", "chromium"),
+            ("chromedriver", "chromium-driver"),
+        ],
     },
 ];
 
@@ -100,18 +107,33 @@ async fn run_step(tier: &str, step: &str, report: &Report) -> Result<()> {
 
 /// Packages still missing, after installing them where that was asked for.
 async fn missing(tier: &Tier, install: bool) -> Result<Vec<String>> {
-    let lacking = || {
-        tier.needs
-            .iter()
-            .filter(|(program, _)| !on_path(program))
-            .map(|(_, package)| (*package).to_owned())
-    };
-    let packages: Vec<String> = lacking().collect();
+    let packages = lacking(tier).await;
     if packages.is_empty() || !install {
         return Ok(packages);
     }
     crate::install::packages(&packages).await?;
-    Ok(lacking().collect())
+    Ok(lacking(tier).await)
+}
+
+async fn lacking(tier: &Tier) -> Vec<String> {
+    let mut packages = Vec::new();
+    for (need, package) in tier.needs {
+        if !is_there(need).await {
+            packages.push((*package).to_owned());
+        }
+    }
+    packages
+}
+
+async fn is_there(need: &str) -> bool {
+    match need.split_once(' ') {
+        None => on_path(need),
+        Some((program, args)) => {
+            let mut command = Command::new(program);
+            command.args(args.split(' ')).stdin(Stdio::null()).kill_on_drop(true);
+            command.output().await.is_ok_and(|output| output.status.success())
+        }
+    }
 }
 
 fn on_path(program: &str) -> bool {

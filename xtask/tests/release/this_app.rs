@@ -2,6 +2,7 @@
 
 mod hosts;
 mod image;
+mod interface;
 mod live;
 mod server;
 mod two_releases;
