@@ -17,6 +17,7 @@ mod interface;
 mod jobs;
 mod keys;
 mod language;
+mod late;
 mod likes;
 mod mail;
 mod media;

@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::language::Language;
+use crate::late;
 use crate::problem::{self, Code, Problem};
 use crate::queries;
 use axum::extract::{MatchedPath, Request, State};
@@ -54,7 +55,12 @@ pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Re
 
 /// A handler that panics or takes too long is answered for.
 async fn answer(request: Request, next: Next) -> Response {
-    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let (request, rest) = late::lend(request);
+    let answer = async {
+        let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+        rest.discard().await;
+        answer
+    };
     match tokio::time::timeout(DEADLINE, answer).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => Problem::internal(&"a handler panicked").into_response(),

@@ -1,6 +1,9 @@
 use crate::client::{Client, send};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn other_routes_are_missing_in_the_same_envelope() {
@@ -118,5 +121,26 @@ async fn a_problem_is_told_in_korean_or_english_as_the_client_accepts() {
         assert_eq!(answer.header("vary"), "accept-language", "{accepted}");
         assert_eq!(answer.json()["title"], title, "{accepted}");
         answer.expect_problem(StatusCode::NOT_FOUND, "NOT_FOUND_POST", &[]);
+    }
+}
+
+/// A proxy sends a head as soon as it has it, and the body when that comes.
+#[tokio::test]
+async fn a_request_that_is_refused_by_its_head_is_answered_after_its_body_and_the_connection_goes_on() {
+    let base_url = std::env::var("BASE_URL").expect("BASE_URL");
+    let address = base_url.trim_start_matches("http://").trim_end_matches('/');
+    let mut stream = TcpStream::connect(address).await.expect("connected");
+    for body in ["{}", "", "{\"text\":\"late\"}"] {
+        let length = body.len();
+        let head = format!(
+            "POST /api/posts HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        stream.write_all(body.as_bytes()).await.expect("sent");
+        let mut answer = vec![0; 4_096];
+        let read = stream.read(&mut answer).await.expect("an answer");
+        let answer = String::from_utf8_lossy(&answer[..read]);
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{body:?}: {answer}");
     }
 }
