@@ -77,7 +77,7 @@ named_in_path!(
 pub struct Storage {
     bucket: Option<Bucket>,
     turns: Semaphore,
-    /// A photo takes 200 MB while its thumbnails are drawn, so they are drawn one photo after the other.
+    /// A photo takes up to 250 MB while its thumbnails are drawn, so they are drawn one photo after the other.
     drawing: Arc<Semaphore>,
 }
 

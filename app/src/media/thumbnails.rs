@@ -1,7 +1,7 @@
 //! Thumbnails: smaller copies of a photo, drawn in the background after it was brought.
 //!
-//! Not while it is brought: drawing takes a second of a core and 200 MB for the largest photos, and nobody should wait,
-//! or be sent away, because of someone else's. So a photo whose headers are right but whose picture cannot be decoded is
+//! Not while it is brought. That takes 0.1 s and 45 MB for the 12 million pixels of a phone, but up to a second and 250 MB
+//! for the largest photos, and nobody should wait, or be sent away, because of someone else's. So a photo whose headers are right but whose picture cannot be decoded is
 //! found out only here: its job is given up at once, and it goes on without thumbnails.
 
 mod drawing;

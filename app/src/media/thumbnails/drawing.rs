@@ -8,7 +8,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
 
-/// What decoding may take: 50 million pixels of 4 bytes, and what it takes besides.
+/// What decoding may take: 50 million pixels of 4 bytes, and something besides.
 const DECODE_MAX_BYTES: u64 = 256 * 1024 * 1024;
 const QUALITY: u8 = 80;
 /// Those of phones take some hundred bytes.
@@ -60,6 +60,11 @@ fn decoder(kind: Kind, bytes: &[u8]) -> image::ImageResult<impl ImageDecoder> {
     reader.limits(limits.clone());
     let decoder = reader.into_decoder()?;
     limits.reserve(decoder.total_bytes())?;
+    if kind == Kind::Webp {
+        // This decoder works on a copy of its own, which it does not count: so WebP is drawn up to 36 million pixels.
+        let (width, height) = decoder.dimensions();
+        limits.reserve(u64::from(width) * u64::from(height) * 4)?;
+    }
     Ok(decoder)
 }
 
