@@ -4,13 +4,17 @@ use crate::config::{DatabaseConfig, Tls};
 use crate::handshake::distrust;
 use crate::migrations;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlPool, MySqlPoolOptions};
-use sqlx::{ConnectOptions, Executor, query_scalar};
+use sqlx::pool::PoolConnectionMetadata;
+use sqlx::{ConnectOptions, Connection, Executor, query_scalar};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+/// A connection that was used so lately is taken to be alive. Asking it first would be a round trip in every request: a
+/// like is one statement.
+const FRESH_FOR: Duration = Duration::from_secs(1);
 /// Shorter than the deadline of a request: none is left waiting in the database after its client has been answered.
 const LOCK_TIMEOUT: &str = "SET SESSION innodb_lock_wait_timeout = 5";
 const LOCK_TIMEOUT_ERROR: u16 = 1205;
@@ -38,6 +42,8 @@ impl Database {
             pool: MySqlPoolOptions::new()
                 .max_connections(config.pool_max)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
+                .test_before_acquire(false)
+                .before_acquire(|connection, metadata| Box::pin(is_alive(connection, metadata)))
                 .after_connect(|connection, _| Box::pin(async { connection.execute(LOCK_TIMEOUT).await.map(drop) }))
                 .connect_lazy_with(session.clone()),
             pool_max: config.pool_max,
@@ -76,6 +82,17 @@ impl Database {
             None => Ok(()),
         }
     }
+}
+
+async fn is_alive(connection: &mut MySqlConnection, metadata: PoolConnectionMetadata) -> sqlx::Result<bool> {
+    if metadata.idle_for < FRESH_FOR {
+        return Ok(true);
+    }
+    let answer = connection.ping().await;
+    if let Err(error) = &answer {
+        tracing::info!(cause = %error, "an idle connection to the database was closed");
+    }
+    Ok(answer.is_ok())
 }
 
 impl Probe {

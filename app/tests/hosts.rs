@@ -7,6 +7,8 @@
 mod access;
 #[path = "hosts/bucket.rs"]
 mod bucket;
+#[path = "hosts/connections.rs"]
+mod connections;
 #[path = "hosts/database.rs"]
 mod database;
 #[path = "hosts/host.rs"]

@@ -51,6 +51,17 @@ impl Database {
         count.unwrap_or_else(|error| panic!("{query}: {error}"))
     }
 
+    /// Cuts every connection to this database but the one that asks.
+    pub async fn kill_all_others(&self) {
+        let mut own = self.pool.acquire().await.expect("a connection");
+        let others = "SELECT CAST(id AS UNSIGNED) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()";
+        let others: Vec<u64> = sqlx::query_scalar(others).fetch_all(&mut *own).await.expect("ids");
+        for id in others {
+            // One that has ended by itself since cannot be cut any more.
+            own.execute(AssertSqlSafe(format!("KILL {id}"))).await.ok();
+        }
+    }
+
     pub async fn drop(self) {
         let name = self.url.rsplit('/').next().expect("a name");
         self.pool
