@@ -1,24 +1,25 @@
 //! The connections to the database, and whether it is fit to serve this binary.
 
+mod pool;
+
 use crate::config::{DatabaseConfig, Tls};
 use crate::handshake::distrust;
 use crate::migrations;
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlPool, MySqlPoolOptions};
-use sqlx::pool::PoolConnectionMetadata;
-use sqlx::{ConnectOptions, Connection, Executor, query_scalar};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlPool};
+use sqlx::{ConnectOptions, query_scalar};
 use std::collections::BTreeSet;
+use std::io;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
-/// A connection that was used so lately is taken to be alive. Asking it first would be a round trip in every request: a
-/// like is one statement.
-const FRESH_FOR: Duration = Duration::from_secs(1);
-/// Shorter than the deadline of a request: none is left waiting in the database after its client has been answered.
-const LOCK_TIMEOUT: &str = "SET SESSION innodb_lock_wait_timeout = 5";
+/// Longer than any statement may wait for a lock.
+const PATIENCE: Duration = Duration::from_secs(10);
 const LOCK_TIMEOUT_ERROR: u16 = 1205;
 const DEADLOCK_ATTEMPTS: u32 = 10;
+/// A server that is full, shuts down, ends sessions or statements by an administrator's word, or is not the one to write
+/// to any more.
+const AWAY_ERRORS: [u16; 10] = [1040, 1053, 1079, 1203, 1290, 1317, 1836, 1927, 3168, 3169];
 
 pub struct Database {
     pub pool: MySqlPool,
@@ -35,17 +36,10 @@ struct Probe {
 }
 
 impl Database {
-    /// Connects on first use, so that the process starts and stays alive while the database is away.
     pub fn new(config: &DatabaseConfig) -> Database {
         let session = session(config.options.clone());
         Database {
-            pool: MySqlPoolOptions::new()
-                .max_connections(config.pool_max)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .test_before_acquire(false)
-                .before_acquire(|connection, metadata| Box::pin(is_alive(connection, metadata)))
-                .after_connect(|connection, _| Box::pin(async { connection.execute(LOCK_TIMEOUT).await.map(drop) }))
-                .connect_lazy_with(session.clone()),
+            pool: pool::pool(session.clone(), config.pool_max),
             pool_max: config.pool_max,
             probe: Probe {
                 session,
@@ -84,15 +78,15 @@ impl Database {
     }
 }
 
-async fn is_alive(connection: &mut MySqlConnection, metadata: PoolConnectionMetadata) -> sqlx::Result<bool> {
-    if metadata.idle_for < FRESH_FOR {
-        return Ok(true);
-    }
-    let answer = connection.ping().await;
-    if let Err(error) = &answer {
-        tracing::info!(cause = %error, "an idle connection to the database was closed");
-    }
-    Ok(answer.is_ok())
+/// For what no client waits for. A request has its deadline; anything else would wait for ever for a database that has
+/// died without a word.
+pub async fn patiently<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    within(PATIENCE, work).await
+}
+
+async fn within<T>(time: Duration, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    let late = |_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
+    tokio::time::timeout(time, work).await.unwrap_or_else(late)
 }
 
 impl Probe {
@@ -179,6 +173,19 @@ pub fn is_lock_timeout(error: &sqlx::Error) -> bool {
         .as_database_error()
         .and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>())
         .is_some_and(|error| error.number() == LOCK_TIMEOUT_ERROR)
+}
+
+/// The database is going away, is not yet back, or takes no more connections: not an answer to what was asked.
+pub fn is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => true,
+        // What the server cannot be asked over, such as a password without TLS.
+        sqlx::Error::Configuration(_) => true,
+        sqlx::Error::Database(error) => error
+            .try_downcast_ref::<MySqlDatabaseError>()
+            .is_some_and(|error| AWAY_ERRORS.contains(&error.number())),
+        _ => false,
+    }
 }
 
 fn is_no_such_table(error: &sqlx::Error) -> bool {

@@ -16,6 +16,11 @@ pub fn distrust(error: &sqlx::Error, tls: &Tls) -> Option<String> {
              `disabled` if the network between is private",
             tls.mode
         )),
+        // MySQL's default since 8.0, which the database library would answer with a key of RSA.
+        sqlx::Error::Configuration(why) if why.to_string().contains("RSA") => Some(format!(
+            "it takes this user's password only over TLS, and DB_SSL_MODE is `{}`: set it to `preferred` or stricter",
+            tls.mode
+        )),
         sqlx::Error::Tls(why) => Some(format!("the TLS handshake failed: {why}")),
         _ => None,
     }
@@ -51,5 +56,34 @@ fn names(presented: &[String]) -> String {
     match presented {
         [] => "no name at all".to_owned(),
         some => some.iter().map(plain).collect::<Vec<_>>().join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(error: sqlx::Error) -> Option<String> {
+        let tls = Tls {
+            mode: Mode::Disabled,
+            authorities: None,
+        };
+        distrust(&error, &tls)
+    }
+
+    #[test]
+    fn a_password_that_is_not_taken_without_tls_is_explained_in_the_words_of_the_environment() {
+        let why = told(sqlx::Error::Configuration(
+            "RSA auth backend disabled; enable feature".into(),
+        ));
+        assert!(
+            why.expect("explained")
+                .contains("DB_SSL_MODE is `disabled`: set it to `preferred`")
+        );
+        assert_eq!(
+            told(sqlx::Error::Io(std::io::ErrorKind::ConnectionRefused.into())),
+            None
+        );
+        assert_eq!(told(sqlx::Error::PoolTimedOut), None);
     }
 }

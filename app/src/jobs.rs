@@ -10,6 +10,7 @@
 mod queue;
 
 use crate::app::App;
+use crate::database::patiently;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use queue::Claim;
@@ -158,11 +159,11 @@ impl Worker {
         let mut counted = None;
         while !self.app.is_draining() {
             if counted.is_none_or(|at: Instant| at.elapsed() >= COUNT_INTERVAL) {
-                self.count().await;
+                alongside(&mut under_way, self.count()).await;
                 counted = Some(Instant::now());
             }
             let room = MOST_AT_ONCE - under_way.len();
-            let claims = self.claim(room).await;
+            let claims = alongside(&mut under_way, self.claim(room)).await;
             let may_be_more = claims.as_ref().is_ok_and(|claims| claims.len() == room);
             let pause = if claims.is_ok() { POLL_INTERVAL } else { TROUBLE_PAUSE };
             under_way.extend(
@@ -188,13 +189,14 @@ impl Worker {
 
     /// For the metrics; that the database is away is told by whoever claims.
     async fn count(&self) {
-        if let Ok((waiting, given_up)) = queue::depth(&self.app.database.pool, self.kind).await {
+        if let Ok((waiting, given_up)) = patiently(queue::depth(&self.app.database.pool, self.kind)).await {
             self.app.metrics.set_jobs(self.kind.name(), waiting, given_up);
         }
     }
 
     async fn claim(&self, room: usize) -> sqlx::Result<Vec<Claim>> {
-        let claims = queue::claim(&self.app.database.pool, self.kind, &self.app.release, &self.id, room).await;
+        let claims = queue::claim(&self.app.database.pool, self.kind, &self.app.release, &self.id, room);
+        let claims = patiently(claims).await;
         if let Err(error) = &claims {
             tracing::warn!(kind = self.kind.name(), cause = %error, "cannot ask for jobs");
         }
@@ -225,18 +227,31 @@ impl Worker {
                 tracing::error!(kind = self.kind.name(), job = claim.id, attempts = claim.attempts, cause = %error, "job given up");
             }
         }
-        if let Err(error) = queue::settle(&self.app.database.pool, claim.id, &self.id, &next).await {
+        let settled = patiently(queue::settle(&self.app.database.pool, claim.id, &self.id, &next)).await;
+        if let Err(error) = settled {
             tracing::warn!(kind = self.kind.name(), job = claim.id, cause = %error, "job comes back: its outcome is not written");
         }
     }
 
     async fn give_back(&self) {
-        match queue::give_back(&self.app.database.pool, &self.id).await {
+        match patiently(queue::give_back(&self.app.database.pool, &self.id)).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(kind = self.kind.name(), count, "jobs given back"),
             Err(error) => {
                 tracing::warn!(kind = self.kind.name(), cause = %error, "jobs come back when their lease ends")
             }
+        }
+    }
+}
+
+/// Does `work` while what is under way goes on: that may be about to write down an outcome, and hold the very connection
+/// that `work` waits for.
+async fn alongside<T>(under_way: &mut FuturesUnordered<impl Future<Output = ()>>, work: impl Future<Output = T>) -> T {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            Some(()) = under_way.next() => {}
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A handler returns a [`Problem`]; `request::observe` writes it out, because only it knows the request's id.
 
-use crate::database::{is_deadlock, is_lock_timeout};
+use crate::database::{is_away, is_deadlock, is_lock_timeout};
 use crate::interface::schema;
 use crate::language::Language;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -252,7 +252,7 @@ impl IntoResponse for Problem {
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Problem {
         match error {
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => {
+            error if is_away(&error) => {
                 tracing::warn!(cause = %error, "database unavailable");
                 Problem::new(Code::DatabaseUnavailable)
             }

@@ -3,6 +3,7 @@
 
 use crate::app::App;
 use crate::config::Config;
+use crate::database::patiently;
 use crate::media::Walk;
 use sqlx::MySqlPool;
 use std::time::Duration;
@@ -38,7 +39,7 @@ pub async fn keep_sweeping(app: App) {
 
 async fn throw_away(pool: &MySqlPool) -> sqlx::Result<()> {
     for statement in EXPIRED {
-        sqlx::query(statement).execute(pool).await?;
+        patiently(sqlx::query(statement).execute(pool)).await?;
     }
     Ok(())
 }

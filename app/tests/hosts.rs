@@ -15,10 +15,14 @@ mod database;
 mod host;
 #[path = "hosts/jobs.rs"]
 mod jobs;
+#[path = "hosts/line.rs"]
+mod line;
 #[path = "hosts/live.rs"]
 mod live;
 #[path = "hosts/messages.rs"]
 mod messages;
+#[path = "hosts/outage.rs"]
+mod outage;
 #[path = "hosts/sweep.rs"]
 mod sweep;
 #[path = "hosts/thumbnails.rs"]

@@ -7,6 +7,7 @@
 
 use super::message::{Message, Row, select_messages};
 use crate::app::App;
+use crate::database::patiently;
 use crate::members::MemberId;
 use sqlx::{FromRow, MySqlPool, QueryBuilder};
 use std::collections::{BTreeSet, HashMap};
@@ -184,7 +185,7 @@ pub async fn follow(app: App) {
             }
             continue;
         }
-        let rest = match look(&app, &mut tail).await {
+        let rest = match patiently(look(&app, &mut tail)).await {
             Ok(true) => Duration::ZERO,
             Ok(false) => LOOK_INTERVAL - LOOK_PAUSE,
             Err(error) => {

@@ -79,8 +79,8 @@ impl Host {
             body.to_string()
         };
         let body = ("application/json", body.as_bytes());
-        let (status, body) = self.exchange(method, path, token, body).await;
-        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+        let (head, body) = self.exchange(method, path, token, body).await;
+        (status_of(&head), serde_json::from_str(&body).unwrap_or(Value::Null))
     }
 
     /// Brings a photo.
@@ -88,13 +88,13 @@ impl Host {
         let head = b"--x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n";
         let form = [&head[..], file, b"\r\n--x--\r\n"].concat();
         let body = ("multipart/form-data; boundary=x", &form[..]);
-        let (status, media) = self.exchange("POST", "/api/media", &owner.token, body).await;
-        assert_eq!(status, 201, "{media}");
+        let (head, media) = self.exchange("POST", "/api/media", &owner.token, body).await;
+        assert_eq!(status_of(&head), 201, "{media}");
         serde_json::from_str(&media).expect("JSON")
     }
 
     pub async fn status(&self, path: &str) -> u16 {
-        self.exchange("HEAD", path, "", ("application/json", b"")).await.0
+        status_of(&self.exchange("HEAD", path, "", ("application/json", b"")).await.0)
     }
 
     /// Runs the command beside the host, to its end; the error is what it says.
@@ -113,8 +113,28 @@ impl Host {
         }
     }
 
-    /// `body` is of a type.
-    async fn exchange(&self, method: &str, path: &str, token: &str, (kind, body): (&str, &[u8])) -> (u16, String) {
+    /// A stranger's request: the status, the type and the body of its answer.
+    pub async fn ask_whole(&self, method: &str, path: &str, body: &Value) -> (u16, String, Value) {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let (head, body) = self
+            .exchange(method, path, "", ("application/json", body.as_bytes()))
+            .await;
+        let head = head.to_ascii_lowercase();
+        let kind = head.lines().find_map(|line| line.strip_prefix("content-type: "));
+        let kind = kind.unwrap_or_default().to_owned();
+        (
+            status_of(&head),
+            kind,
+            serde_json::from_str(&body).unwrap_or(Value::Null),
+        )
+    }
+
+    /// The head and the body of the answer; the request's `body` is of a type.
+    async fn exchange(&self, method: &str, path: &str, token: &str, (kind, body): (&str, &[u8])) -> (String, String) {
         let authorization = match token {
             "" => String::new(),
             token => format!("Authorization: Bearer {token}\r\n"),
@@ -133,13 +153,8 @@ impl Host {
         };
         let exchange = tokio::time::timeout(DEADLINE, exchange).await;
         exchange.expect("an answer in time").expect("an answer");
-        let status = answer
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok())
-            .expect("a status");
-        let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
-        (status, body.to_owned())
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
+        (head.to_owned(), body.to_owned())
     }
 
     /// A room of the two, by its address.
@@ -171,8 +186,8 @@ impl Host {
     }
 
     pub async fn live_connections(&self) -> usize {
-        let (status, metrics) = self.exchange("GET", "/metrics", "", ("application/json", b"")).await;
-        assert_eq!(status, 200);
+        let (head, metrics) = self.exchange("GET", "/metrics", "", ("application/json", b"")).await;
+        assert_eq!(status_of(&head), 200);
         let line = metrics.lines().find_map(|line| line.strip_prefix("live_connections "));
         line.and_then(|count| count.parse().ok()).expect("a count")
     }
@@ -199,6 +214,11 @@ impl Drop for Host {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+fn status_of(head: &str) -> u16 {
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    status.expect("a status")
 }
 
 pub struct Live(pub WebSocketStream<TcpStream>);

@@ -17,18 +17,18 @@ use tokio_rustls::rustls::{ServerConfig, crypto};
 
 const WAITING: &str = "SELECT COUNT(*) FROM jobs";
 
-struct Folder(PathBuf);
+pub struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Folder {
+    pub fn new() -> Folder {
         Folder(std::env::temp_dir().join(format!("mail-{:016x}", rand::random::<u64>())))
     }
 
-    fn path(&self) -> &str {
+    pub fn path(&self) -> &str {
         self.0.to_str().expect("UTF-8")
     }
 
-    fn mails(&self) -> Vec<String> {
+    pub fn mails(&self) -> Vec<String> {
         let files = std::fs::read_dir(&self.0).into_iter().flatten().flatten();
         files
             .map(|file| file.path())
@@ -81,6 +81,23 @@ async fn each_new_member_gets_one_mail_though_two_hosts_deliver() {
         mails[0]
     );
     drop(hosts);
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_host_of_one_connection_delivers_while_it_answers() {
+    let (database, folder) = (Database::new().await, Folder::new());
+    let environment = [("MAIL_DIR", folder.path()), ("DB_POOL_MAX", "1")];
+    let host = Host::start(&database, &environment).await;
+    let clients = (0..6).map(async |_| {
+        for _ in 0..5 {
+            host.member().await;
+        }
+    });
+    futures_util::future::join_all(clients).await;
+    until("all jobs are done", async || database.count(WAITING).await == 0).await;
+    assert_eq!(recipients(&folder.mails()).len(), 30);
+    drop(host);
     database.drop().await;
 }
 
