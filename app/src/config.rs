@@ -11,7 +11,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use tls::Wanted;
 pub use tls::{Mode, Tls};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 pub const DEFAULT_LISTEN: &str = "0.0.0.0:8080";
 const DEFAULT_POOL_MAX: u32 = 10;
@@ -35,7 +35,7 @@ pub struct Config {
     pub jwt_keys: Keys,
     pub release: Release,
     pub public_proxies: u8,
-    pub log: EnvFilter,
+    pub log: Targets,
 }
 
 pub struct DatabaseConfig {
@@ -197,9 +197,11 @@ fn public_proxies(value: Option<String>) -> Result<u8, String> {
         .map_err(|_| format!("PUBLIC_PROXIES must be a small number such as 1; it is `{value}`"))
 }
 
-fn log_filter(value: Option<String>) -> Result<EnvFilter, String> {
+fn log_filter(value: Option<String>) -> Result<Targets, String> {
     let value = value.unwrap_or_else(|| "info".to_owned());
-    EnvFilter::try_new(&value).map_err(|error| format!("RUST_LOG `{value}` is not understood: {error}"))
+    value
+        .parse()
+        .map_err(|error| format!("RUST_LOG `{value}` is not understood: {error}"))
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod keys;
 mod language;
 mod late;
 mod likes;
+mod log;
 mod mail;
 mod media;
 mod members;

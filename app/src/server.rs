@@ -4,7 +4,7 @@ use crate::address::Peer;
 use crate::app::App;
 use crate::config::Config;
 use crate::jobs::Workers;
-use crate::{mail, media, messages, queries, sweep};
+use crate::{log, mail, media, messages, queries, sweep};
 use anyhow::Context;
 use axum::Router;
 use futures_util::FutureExt;
@@ -19,7 +19,6 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tracing_subscriber::Layer as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -43,12 +42,10 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {} (set LISTEN to another address)", config.listen))?;
-    let log = tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_span_list(false)
-        .with_filter(config.log);
-    tracing_subscriber::registry().with(log).with(queries::counter()).init();
+    tracing_subscriber::registry()
+        .with(log::to_stdout(config.log))
+        .with(queries::counter())
+        .init();
     tracing::info!(listen = %config.listen, release = config.release.id, commit = config.release.commit, "started");
 
     let mut workers = Workers::default();
