@@ -17,7 +17,7 @@ use hyper_util::service::TowerToHyperService;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -38,6 +38,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(8_500);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 pub async fn serve(config: Config) -> anyhow::Result<()> {
+    // Before anyone can see that this process is there: until then, being told to stop would kill it.
+    let stop = Stop::new()?;
     let app = App::new(&config);
     let listener = TcpListener::bind(config.listen)
         .await
@@ -63,24 +65,36 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     tokio::spawn(sweep::keep_sweeping(app.clone()));
     tokio::select! {
         () = door.keep_open() => {}
-        noticed = notice(&app) => noticed?,
+        () = notice(&app, stop) => {}
     }
     finish(&app, door.close(), workers).await;
     Ok(())
 }
 
+/// The signals that tell this process to stop.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn new() -> std::io::Result<Stop> {
+        Ok(Stop {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
 /// Waits to be told to stop, and lets everyone see it.
-async fn notice(app: &App) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+async fn notice(app: &App, mut stop: Stop) {
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        _ = stop.terminate.recv() => {}
+        _ = stop.interrupt.recv() => {}
     }
     app.drain();
     tracing::info!("draining");
     tokio::time::sleep(NOTICE).await;
-    Ok(())
 }
 
 /// Where connections come in.
