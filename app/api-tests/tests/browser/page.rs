@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -139,13 +140,24 @@ impl Page {
         std::fs::write(format!("{folder}/{name}.png"), png).expect("written");
     }
 
-    pub async fn close(self) {
-        self.http.delete(&self.address).send().await.ok();
+    /// Needs no runtime.
+    fn end_session(&self) -> std::io::Result<()> {
+        let (_, rest) = self.address.split_once("//").unwrap_or_default();
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let mut stream = TcpStream::connect(host)?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        write!(
+            stream,
+            "DELETE /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        )?;
+        stream.read_to_end(&mut Vec::new()).map(drop)
     }
 }
 
 impl Drop for Page {
     fn drop(&mut self) {
+        // A driver that is just killed leaves its browser behind, which a test that fails must not do either.
+        self.end_session().ok();
         self.driver.kill().ok();
         self.driver.wait().ok();
     }

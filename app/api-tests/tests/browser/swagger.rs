@@ -29,7 +29,6 @@ async fn every_operation_is_listed_and_can_be_tried_out() {
         assert!(body.contains("\"version\""), "{body}");
         page.keep_screenshot(&path.trim_matches('/').replace('/', "-")).await;
         assert_eq!(page.complaints().await, Vec::<String>::new());
-        page.close().await;
     }
 }
 
@@ -46,5 +45,4 @@ async fn a_member_signs_in_with_a_token_and_sees_himself() {
     assert!(body.contains(member.nickname()), "{body}");
     page.keep_screenshot("signed-in").await;
     assert_eq!(page.complaints().await, Vec::<String>::new());
-    page.close().await;
 }
