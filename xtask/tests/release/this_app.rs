@@ -4,6 +4,7 @@ mod hosts;
 mod image;
 mod interface;
 mod live;
+mod outage;
 mod server;
 mod two_releases;
 
