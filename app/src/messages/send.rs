@@ -120,7 +120,7 @@ fn not_one_of(fields: [(&'static str, bool); 3]) -> Problem {
     request_body = NewMessage,
     responses(
         (status = 201, body = Message, headers(("location" = String))),
-        (status = 404, description = "NOT_FOUND_ROOM, NOT_FOUND_POST, NOT_FOUND_MESSAGE"),
+        (status = 404, description = "NOT_FOUND_ROOM, NOT_FOUND_MEDIA, NOT_FOUND_POST, NOT_FOUND_MESSAGE"),
         (status = 409, description = "WITHDRAWN_MEMBER"),
     ),
 )]

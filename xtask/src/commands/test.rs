@@ -50,6 +50,7 @@ const TIERS: [Tier; 4] = [
             REGISTRIES[1],
             // Debian's Python comes without what `-m venv` needs.
             ("python3 -m ensurepip --version", "python3-venv"),
+            ("docker-compose", "docker-compose"),
             ("chromium", "chromium"),
             ("chromedriver", "chromium-driver"),
         ],

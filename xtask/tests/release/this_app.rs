@@ -1,5 +1,6 @@
 //! The app this repository ships, released by the tool that ships it.
 
+mod compose;
 mod hosts;
 mod image;
 mod interface;

@@ -5,7 +5,7 @@ use crate::project::{Project, docker};
 use std::path::Path;
 
 /// The image of a release that waits for approval, its tests left out: they do not change it.
-fn built(project: &Project, cache: &Path) -> String {
+pub fn built(project: &Project, cache: &Path) -> String {
     let tests = "command: [cargo, test, --quiet, --package, api-tests, --test, api]";
     project.edit("pipeline.yaml", tests, "command: [\"true\"]");
     let mut command = project.command(&["release", "--json"]);
