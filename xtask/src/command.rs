@@ -87,9 +87,9 @@ pub async fn run(mut command: Command, deadline: Duration, mut on_line: impl FnM
     }
 }
 
-/// Runs to the end or the deadline, for a person to watch: what it says on stderr goes straight there. Returns its stdout,
-/// or `None` if it failed.
-pub async fn show(mut command: Command, deadline: Duration) -> Result<Option<String>> {
+/// Runs to the end or the deadline, for a person to watch: what it says on stderr goes straight there. Returns its stdout.
+/// One that ends with 2, as this tool does, has touched nothing.
+pub async fn show(mut command: Command, deadline: Duration) -> Result<String> {
     let name = command.as_std().get_program().to_string_lossy().into_owned();
     forget_own_cargo(&mut command);
     command
@@ -109,8 +109,12 @@ pub async fn show(mut command: Command, deadline: Duration) -> Result<Option<Str
             Failure::failed(format!("`{name}` took longer than {seconds} s and was ended"))
         })?
         .or_fail(|| format!("`{name}` cannot be waited for"))?;
-    let stdout = String::from_utf8_lossy(&finished.stdout).into_owned();
-    Ok(finished.status.success().then_some(stdout))
+    let what = format!("`{name}` failed; it said why above");
+    match finished.status.code() {
+        Some(0) => Ok(String::from_utf8_lossy(&finished.stdout).into_owned()),
+        Some(2) => Err(Failure::bad_input(what)),
+        _ => Err(Failure::failed(what)),
+    }
 }
 
 /// `cargo run` tells this program about its own package. Passed on to another cargo, that would look like a change of

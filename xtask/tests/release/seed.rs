@@ -45,6 +45,11 @@ fn nothing_is_seeded_that_was_not_meant() {
         assert!(ended.stderr.contains(says), "expected `{says}`: {}", ended.all());
         assert_eq!(ended.stdout, "", "{args:?}");
     }
+    let refusing = with_seed("seed: { command: [sh, -c, 'exit 2'] }\n");
+    let refused = refusing
+        .run(&["seed", "staging", "--url", "http://127.0.0.1:9"])
+        .expect(2);
+    assert!(!refused.stderr.contains("what was made"), "{}", refused.all());
     let none = Project::fixture().run(&["seed"]).expect(2);
     assert!(
         none.stderr.contains("names no program that makes demo data"),

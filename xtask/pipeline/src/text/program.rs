@@ -6,7 +6,8 @@ use crate::scalar::{HOUR, Prose, SECOND, Time};
 form! {
     /// What fills an environment with demo data.
     Seed {
-        /// Run on this machine, with `BASE_URL` naming the environment. Run again, it should add nothing.
+        /// Run on this machine, with `BASE_URL` naming the environment. Run again, it should add nothing. Exit code 2 means
+        /// that nothing was touched.
         command: List<Leaf<Prose>>,
         /// Default: `10m`.
         timeout: Leaf<Time<SECOND, { 6 * HOUR }>>,

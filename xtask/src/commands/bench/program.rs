@@ -76,7 +76,6 @@ async fn measure(context: &Context, program: &Program, up: &Up) -> Result<Found>
     let at_rest = pid.and_then(machine::memory_of).map(|memory| memory.now);
     let stdout = command::show(command, program.timeout).await?;
     let at_most = pid.and_then(machine::memory_of).map(|memory| memory.at_most);
-    let stdout = stdout.ok_or_else(|| Failure::failed(format!("`{name}` failed; it said why above")))?;
     let answer = serde_json::from_str(&stdout).or_fail(|| {
         let start: String = stdout.chars().take(200).collect();
         format!("expected one JSON object of `{name} … {JSON}`, found `{start}`")
