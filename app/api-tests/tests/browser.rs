@@ -4,6 +4,9 @@
 #[allow(dead_code, reason = "shared with the black-box tests")]
 #[path = "api/client.rs"]
 mod client;
+#[allow(dead_code, reason = "shared with the black-box tests")]
+#[path = "api/files.rs"]
+mod files;
 #[path = "browser/page.rs"]
 mod page;
 #[path = "browser/swagger.rs"]

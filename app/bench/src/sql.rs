@@ -14,7 +14,7 @@ const DEADLOCK_ATTEMPTS: u32 = 10;
 
 /// As the API reads them.
 type PostRow = (u64, Option<String>, u64, String, String, String, i64, bool, i64);
-type PhotoRow = (u64, u64, String, u32, u32);
+type PhotoRow = (u64, u64, String, u32, u32, Option<String>);
 
 /// A session as the API's are.
 pub async fn connect(url: &str) -> anyhow::Result<MySqlConnection> {

@@ -26,7 +26,7 @@ pub const POST: &str = select_posts!("SELECT id FROM posts WHERE id = ?");
 
 /// Followed by the ids of the posts.
 pub const PHOTOS: [&str; 2] = [
-    "SELECT post_photos.post_id, media.id, media.object_key, media.width, media.height \
+    "SELECT post_photos.post_id, media.id, media.object_key, media.width, media.height, media.thumbnails \
      FROM post_photos JOIN media ON media.id = post_photos.media_id WHERE post_photos.post_id IN (",
     ") ORDER BY post_photos.post_id, post_photos.position",
 ];

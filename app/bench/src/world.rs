@@ -106,11 +106,11 @@ impl World {
         let rows = photos().map(|(post, position)| {
             let id = post * 2 + position;
             format!(
-                "({id},{},'{id:032x}','image/jpeg','ready',80000,1080,1080)",
+                "({id},{},'{id:032x}','image/jpeg','ready',80000,1080,1080,'320x320')",
                 self.author(post)
             )
         });
-        let columns = "media (id, member_id, object_key, kind, state, bytes, width, height)";
+        let columns = "media (id, member_id, object_key, kind, state, bytes, width, height, thumbnails)";
         insert(database, columns, rows).await?;
         let rows = photos().map(|(post, position)| format!("({post},{position},{})", post * 2 + position));
         insert(database, "post_photos (post_id, position, media_id)", rows).await
