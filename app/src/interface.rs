@@ -3,6 +3,7 @@
 //! What is documented of a route stands above its handler. [`Routes`] takes a handler only together with that, so that a
 //! route cannot be served without being in the document. What many routes have in common is added by `complete`.
 
+mod archive;
 mod complete;
 mod document;
 pub mod schema;

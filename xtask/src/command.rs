@@ -10,6 +10,7 @@ use tokio::process::Command;
 /// The last lines kept for an error message.
 const TAIL_LINES: usize = 30;
 const LINE_CHARS: usize = 2_000;
+const STDOUT_BYTES: usize = 4 * 1024 * 1024;
 
 /// What a program printed and how it ended.
 #[derive(Debug)]
@@ -53,11 +54,13 @@ pub async fn run(mut command: Command, deadline: Duration, mut on_line: impl FnM
     };
     let reading = async {
         while let Some((from_stdout, line)) = receiver.recv().await {
-            on_line(&line);
-            if from_stdout && finished.stdout.len() < 4 * 1024 * 1024 {
+            if from_stdout && finished.stdout.len() < STDOUT_BYTES {
                 finished.stdout.push_str(&line);
                 finished.stdout.push('\n');
             }
+            // What people are shown is cut; what the program says to this one, such as an answer in JSON, is not.
+            let line: String = line.chars().take(LINE_CHARS).collect();
+            on_line(&line);
             // Cargo's messages for programs would crowd out those for people.
             if line.starts_with("{\"reason\":") {
                 continue;
@@ -143,11 +146,7 @@ async fn forward(stream: impl AsyncRead + Unpin, from_stdout: bool, to: tokio::s
         if read == 0 {
             return;
         }
-        let text: String = String::from_utf8_lossy(&line)
-            .trim_end()
-            .chars()
-            .take(LINE_CHARS)
-            .collect();
+        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
         line.clear();
         if to.send((from_stdout, text)).await.is_err() {
             return;

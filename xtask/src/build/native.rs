@@ -120,7 +120,8 @@ async fn remaps(root: &Path) -> Result<Vec<(String, String)>> {
         root,
     )
     .await?;
-    let metadata: serde_json::Value = serde_json::from_str(&metadata.unwrap_or_default()).unwrap_or_default();
+    let unknown = || "`cargo metadata` does not say where the build cache is".to_owned();
+    let metadata: serde_json::Value = serde_json::from_str(&metadata.unwrap_or_default()).or_fail(unknown)?;
     let target = metadata["target_directory"].as_str().map(str::to_owned);
     let pairs = [(target, "/target"), (home, "/cargo"), (sysroot, "/rust")];
     Ok(pairs
