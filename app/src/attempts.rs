@@ -4,13 +4,12 @@
 //! Only wrong passwords are counted in the end: an attempt that turns out right is given back.
 
 use crate::address::ClientAddress;
-use crate::database::despite_deadlocks;
+use crate::database::{Pool, despite_deadlocks};
 use crate::members::MemberId;
 use crate::names::Password;
 use crate::password::Passwords;
 use crate::problem::{Code, Problem};
 use ring::digest;
-use sqlx::MySqlPool;
 use std::time::Duration;
 
 /// Starts with the first wrong password; when it ends, all is forgotten.
@@ -49,12 +48,12 @@ impl Subject {
 
 /// Attempts that have been counted and whose outcome is not known yet.
 pub struct Attempt<'a> {
-    pool: &'a MySqlPool,
+    pool: &'a Pool,
     counted: Vec<Subject>,
 }
 
 impl<'a> Attempt<'a> {
-    pub fn new(pool: &'a MySqlPool) -> Attempt<'a> {
+    pub fn new(pool: &'a Pool) -> Attempt<'a> {
         Attempt {
             pool,
             counted: Vec::new(),
@@ -98,7 +97,7 @@ impl<'a> Attempt<'a> {
 
 /// Adds one and says which it is. `LAST_INSERT_ID(…)` brings the count back with the answer: read in a second
 /// statement, it could already include others.
-async fn add(pool: &MySqlPool, subject: &Subject) -> sqlx::Result<u64> {
+async fn add(pool: &Pool, subject: &Subject) -> sqlx::Result<u64> {
     let window_secs = WINDOW.as_secs();
     let added = sqlx::query(
         "INSERT INTO sign_in_attempts (subject, attempts, window_ends_at) VALUES (?, 1, NOW(6) + INTERVAL ? SECOND) \
@@ -118,7 +117,7 @@ async fn add(pool: &MySqlPool, subject: &Subject) -> sqlx::Result<u64> {
     })
 }
 
-async fn subtract(pool: &MySqlPool, subject: &Subject) -> sqlx::Result<()> {
+async fn subtract(pool: &Pool, subject: &Subject) -> sqlx::Result<()> {
     sqlx::query("UPDATE sign_in_attempts SET attempts = attempts - 1 WHERE subject = ? AND attempts > 0")
         .bind(subject.hash())
         .execute(pool)
@@ -126,7 +125,7 @@ async fn subtract(pool: &MySqlPool, subject: &Subject) -> sqlx::Result<()> {
         .map(drop)
 }
 
-async fn seconds_left(pool: &MySqlPool, subject: &Subject) -> sqlx::Result<u64> {
+async fn seconds_left(pool: &Pool, subject: &Subject) -> sqlx::Result<u64> {
     let left: Option<i64> = sqlx::query_scalar(
         "SELECT TIMESTAMPDIFF(SECOND, NOW(6), window_ends_at) FROM sign_in_attempts WHERE subject = ?",
     )

@@ -7,7 +7,7 @@ mod comment;
 
 use crate::app::App;
 use crate::body::{Json, Parameters, Whole};
-use crate::database::{despite_deadlocks, violated_foreign_key};
+use crate::database::{Pool, despite_deadlocks, violated_foreign_key};
 use crate::idempotency::{self, Claim, Create, IdempotencyKey};
 use crate::interface::Routes;
 use crate::interface::schema::{self, written_as};
@@ -23,7 +23,7 @@ use axum::response::Response;
 pub use comment::erase_of;
 use comment::{Comment, Draft};
 use serde::{Deserialize, Serialize};
-use sqlx::{MySqlConnection, MySqlExecutor, MySqlPool};
+use sqlx::{MySqlConnection, MySqlExecutor};
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
 use utoipa_axum::routes;
@@ -128,7 +128,7 @@ async fn create(
     idempotency::despite_deadlocks(|| make(&app.database.pool, &key, &draft)).await
 }
 
-async fn make(pool: &MySqlPool, key: &IdempotencyKey, draft: &Draft) -> Result<Response, Problem> {
+async fn make(pool: &Pool, key: &IdempotencyKey, draft: &Draft) -> Result<Response, Problem> {
     let mut creating = match key.claim(pool, Some(draft.author)).await? {
         Claim::New(creating) => creating,
         Claim::Answered(answer) => return Ok(answer),
@@ -262,7 +262,7 @@ async fn found(executor: impl MySqlExecutor<'_>, id: CommentId) -> Result<Commen
 }
 
 /// Why a comment could not be changed by someone: it is another's, or is not there, of which its tombstone is a sign.
-async fn refusal(pool: &MySqlPool, id: CommentId) -> Result<Problem, Problem> {
+async fn refusal(pool: &Pool, id: CommentId) -> Result<Problem, Problem> {
     let comment = found(pool, id).await?;
     let code = match comment.is_deleted() {
         true => Code::NotFoundComment,

@@ -2,10 +2,12 @@
 
 mod pool;
 
+pub use pool::{Pool, Transaction};
+
 use crate::config::{DatabaseConfig, Tls};
 use crate::handshake::distrust;
 use crate::migrations;
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlPool};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError};
 use sqlx::{ConnectOptions, query_scalar};
 use std::collections::BTreeSet;
 use std::io;
@@ -22,7 +24,7 @@ const DEADLOCK_ATTEMPTS: u32 = 10;
 const AWAY_ERRORS: [u16; 10] = [1040, 1053, 1079, 1203, 1290, 1317, 1836, 1927, 3168, 3169];
 
 pub struct Database {
-    pub pool: MySqlPool,
+    pub pool: Pool,
     pub pool_max: u32,
     probe: Probe,
     tls: Tls,
@@ -39,7 +41,7 @@ impl Database {
     pub fn new(config: &DatabaseConfig) -> Database {
         let session = session(config.options.clone());
         Database {
-            pool: pool::pool(session.clone(), config.pool_max),
+            pool: Pool::new(session.clone(), config.pool_max),
             pool_max: config.pool_max,
             probe: Probe {
                 session,

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::body::Parameters;
-use crate::database::{despite_deadlocks, violated_foreign_key, violated_unique_key};
+use crate::database::{Pool, despite_deadlocks, violated_foreign_key, violated_unique_key};
 use crate::interface::Routes;
 use crate::interface::schema::moment;
 use crate::members::{self, MemberId, MemberName};
@@ -12,7 +12,7 @@ use crate::token::SignedIn;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
-use sqlx::{FromRow, MySqlPool};
+use sqlx::FromRow;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -132,7 +132,7 @@ fn gone(error: sqlx::Error) -> Problem {
     }
 }
 
-async fn insert(pool: &MySqlPool, follower: MemberId, followed: MemberId) -> sqlx::Result<()> {
+async fn insert(pool: &Pool, follower: MemberId, followed: MemberId) -> sqlx::Result<()> {
     sqlx::query("INSERT INTO follows (follower_id, followed_id) VALUES (?, ?)")
         .bind(follower)
         .bind(followed)
@@ -141,7 +141,7 @@ async fn insert(pool: &MySqlPool, follower: MemberId, followed: MemberId) -> sql
         .map(drop)
 }
 
-async fn delete(pool: &MySqlPool, follower: MemberId, followed: MemberId) -> sqlx::Result<()> {
+async fn delete(pool: &Pool, follower: MemberId, followed: MemberId) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM follows WHERE follower_id = ? AND followed_id = ?")
         .bind(follower)
         .bind(followed)
@@ -169,7 +169,7 @@ const FOLLOWERS: &str = select_follows!("follower_id", "followed_id");
 const FOLLOWING: &str = select_follows!("followed_id", "follower_id");
 
 async fn list(
-    pool: &MySqlPool,
+    pool: &Pool,
     select: &'static str,
     member: &MemberName,
     query: &PageQuery,

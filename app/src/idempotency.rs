@@ -5,7 +5,7 @@
 //! meanwhile waits for the outcome, and a create that fails, or a process that dies, leaves the key as free as before.
 
 use crate::body;
-use crate::database::violated_unique_key;
+use crate::database::{Pool, Transaction, violated_unique_key};
 use crate::interface::schema;
 use crate::members::MemberId;
 use crate::problem::{Code, Problem};
@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use ring::digest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::{FromRow, MySql, MySqlConnection, MySqlPool, Transaction};
+use sqlx::{FromRow, MySqlConnection};
 use std::time::Duration;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
@@ -64,7 +64,7 @@ pub enum Claim {
 
 /// A create under way: everything it writes goes in `transaction`, and counts from `finish` on.
 pub struct Creating {
-    transaction: Transaction<'static, MySql>,
+    transaction: Transaction,
     slot: Option<Vec<u8>>,
 }
 
@@ -129,7 +129,7 @@ where
 
 impl IdempotencyKey {
     /// The key means something only together with who sends it (nobody, at sign-up) and where to.
-    pub async fn claim(&self, pool: &MySqlPool, sender: Option<MemberId>) -> Result<Claim, Problem> {
+    pub async fn claim(&self, pool: &Pool, sender: Option<MemberId>) -> Result<Claim, Problem> {
         let mut transaction = pool.begin().await?;
         let Some(given) = &self.0 else {
             let slot = None;

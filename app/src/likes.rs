@@ -8,7 +8,7 @@
 use crate::app::App;
 use crate::author::Author;
 use crate::body::Parameters;
-use crate::database::{despite_deadlocks, violated_foreign_key, violated_unique_key};
+use crate::database::{Pool, despite_deadlocks, violated_foreign_key, violated_unique_key};
 use crate::interface::Routes;
 use crate::interface::schema::moment;
 use crate::members::MemberId;
@@ -19,7 +19,7 @@ use crate::token::SignedIn;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
-use sqlx::{FromRow, MySqlPool};
+use sqlx::FromRow;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -131,7 +131,7 @@ impl From<Row> for Like {
     }
 }
 
-async fn insert(pool: &MySqlPool, post: PostId, member: MemberId) -> sqlx::Result<()> {
+async fn insert(pool: &Pool, post: PostId, member: MemberId) -> sqlx::Result<()> {
     sqlx::query("INSERT INTO likes (post_id, member_id) VALUES (?, ?)")
         .bind(post)
         .bind(member)
@@ -141,7 +141,7 @@ async fn insert(pool: &MySqlPool, post: PostId, member: MemberId) -> sqlx::Resul
 }
 
 /// Whether there was such a like.
-async fn delete(pool: &MySqlPool, post: PostId, member: MemberId) -> sqlx::Result<bool> {
+async fn delete(pool: &Pool, post: PostId, member: MemberId) -> sqlx::Result<bool> {
     let deleted = sqlx::query("DELETE FROM likes WHERE member_id = ? AND post_id = ?")
         .bind(member)
         .bind(post)
@@ -150,7 +150,7 @@ async fn delete(pool: &MySqlPool, post: PostId, member: MemberId) -> sqlx::Resul
     Ok(deleted.rows_affected() > 0)
 }
 
-async fn newest(pool: &MySqlPool, post: PostId, page: &Page) -> sqlx::Result<Vec<Like>> {
+async fn newest(pool: &Pool, post: PostId, page: &Page) -> sqlx::Result<Vec<Like>> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT likes.id, members.id AS member_id, members.nickname, \
                 DATE_FORMAT(likes.created_at, '%Y-%m-%dT%H:%i:%s.%f+09:00') AS created_at \

@@ -4,7 +4,7 @@ mod account;
 mod profile;
 
 use crate::app::App;
-use crate::database::violated_unique_key;
+use crate::database::{Pool, violated_unique_key};
 use crate::idempotency::{self, Claim, Create, IdempotencyKey};
 use crate::interface::Routes;
 use crate::interface::schema::{self, moment, written_as};
@@ -17,7 +17,7 @@ use crate::welcome;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, MySqlConnection, MySqlExecutor, MySqlPool};
+use sqlx::{FromRow, MySqlConnection, MySqlExecutor};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -172,7 +172,7 @@ fn taken(error: sqlx::Error) -> Problem {
 }
 
 /// The member of this name, in one query.
-pub async fn resolve(pool: &MySqlPool, name: &MemberName) -> Result<MemberId, Problem> {
+pub async fn resolve(pool: &Pool, name: &MemberName) -> Result<MemberId, Problem> {
     let query = match name {
         MemberName::Id(id) => sqlx::query_scalar("SELECT id FROM members WHERE id = ?").bind(*id),
         MemberName::Nickname(nickname) => {

@@ -13,6 +13,7 @@ mod send;
 
 use crate::app::App;
 use crate::body::Parameters;
+use crate::database::Pool;
 use crate::interface::Routes;
 use crate::interface::schema::{self, written_as};
 use crate::members::MemberId;
@@ -24,7 +25,6 @@ use axum::Json;
 use axum::extract::State;
 use message::Message;
 use serde::Serialize;
-use sqlx::MySqlPool;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -127,7 +127,7 @@ struct Pair {
 
 impl Pair {
     /// Somebody else's room is answered like one that does not exist.
-    async fn of(pool: &MySqlPool, room: RoomId, member: MemberId) -> Result<Pair, Problem> {
+    async fn of(pool: &Pool, room: RoomId, member: MemberId) -> Result<Pair, Problem> {
         let members: Vec<MemberId> = sqlx::query_scalar("SELECT member_id FROM room_members WHERE room_id = ?")
             .bind(room)
             .fetch_all(pool)

@@ -99,7 +99,7 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     let gauges = Gauges {
         pool_max: app.database.pool_max,
         pool_open: pool.size(),
-        pool_idle: u32::try_from(pool.num_idle()).unwrap_or(u32::MAX),
+        pool_idle: pool.idle(),
         live_connections: app.places.taken(),
         draining: app.is_draining(),
     };

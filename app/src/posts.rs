@@ -6,7 +6,7 @@ mod post;
 
 use crate::app::App;
 use crate::body::Json;
-use crate::database::{despite_deadlocks, violated_foreign_key};
+use crate::database::{Pool, despite_deadlocks, violated_foreign_key};
 use crate::idempotency::{self, Claim, Create, IdempotencyKey};
 use crate::interface::Routes;
 use crate::interface::schema::{self, written_as};
@@ -22,7 +22,7 @@ use axum::response::Response;
 use photos::Photos;
 use post::Post;
 use serde::{Deserialize, Serialize};
-use sqlx::{MySqlConnection, MySqlExecutor, MySqlPool, query_scalar};
+use sqlx::{MySqlConnection, MySqlExecutor, query_scalar};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::AnyOfBuilder;
 use utoipa::openapi::{AllOfBuilder, Object, ObjectBuilder, Type};
@@ -156,7 +156,7 @@ async fn create(
     idempotency::despite_deadlocks(|| make(&app.database.pool, &key, author, &draft)).await
 }
 
-async fn make(pool: &MySqlPool, key: &IdempotencyKey, author: MemberId, draft: &Draft) -> Result<Response, Problem> {
+async fn make(pool: &Pool, key: &IdempotencyKey, author: MemberId, draft: &Draft) -> Result<Response, Problem> {
     let mut creating = match key.claim(pool, Some(author)).await? {
         Claim::New(creating) => creating,
         Claim::Answered(answer) => return Ok(answer),
@@ -238,15 +238,15 @@ async fn remove(State(app): State<App>, SignedIn(author): SignedIn, id: PostId) 
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn found(pool: &MySqlPool, id: PostId, viewer: Option<MemberId>) -> Result<Post, Problem> {
+async fn found(pool: &Pool, id: PostId, viewer: Option<MemberId>) -> Result<Post, Problem> {
     let mut connection = pool.acquire().await?;
-    post::find(&mut connection, id, viewer)
-        .await?
-        .ok_or_else(|| Problem::new(Code::NotFoundPost))
+    let found = post::find(&mut connection, id, viewer).await?;
+    connection.give_back();
+    found.ok_or_else(|| Problem::new(Code::NotFoundPost))
 }
 
 /// Why a post could not be changed by someone: it is another's, or is not there.
-async fn refusal(pool: &MySqlPool, id: PostId) -> Result<Problem, Problem> {
+async fn refusal(pool: &Pool, id: PostId) -> Result<Problem, Problem> {
     let code = match exists(pool, id).await? {
         true => Code::NotYourPost,
         false => Code::NotFoundPost,
@@ -280,7 +280,7 @@ enum Applied {
     NotYourPhotos,
 }
 
-async fn apply(pool: &MySqlPool, id: PostId, author: MemberId, change: &Change) -> sqlx::Result<Applied> {
+async fn apply(pool: &Pool, id: PostId, author: MemberId, change: &Change) -> sqlx::Result<Applied> {
     let mut transaction = pool.begin().await?;
     let changed = sqlx::query(
         "UPDATE posts SET text = COALESCE(?, text), updated_at = CURRENT_TIMESTAMP(6) WHERE id = ? AND member_id = ?",
@@ -304,7 +304,7 @@ async fn apply(pool: &MySqlPool, id: PostId, author: MemberId, change: &Change) 
 }
 
 /// Whether the post was there and the author's. Its likes and comments go with it, by their foreign keys.
-async fn delete(pool: &MySqlPool, id: PostId, author: MemberId) -> sqlx::Result<bool> {
+async fn delete(pool: &Pool, id: PostId, author: MemberId) -> sqlx::Result<bool> {
     let deleted = sqlx::query("DELETE FROM posts WHERE id = ? AND member_id = ?")
         .bind(id)
         .bind(author)

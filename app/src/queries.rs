@@ -20,6 +20,11 @@ pub async fn counted<T>(work: impl Future<Output = T>) -> (T, u64) {
     QUERIES.scope(Cell::new(0), counted).await
 }
 
+/// Does what a request did not ask for and only happens to wait for, such as opening a connection.
+pub async fn uncounted<T>(work: impl Future<Output = T>) -> T {
+    QUERIES.scope(Cell::new(0), work).await
+}
+
 /// The part of the log that counts queries instead of writing them.
 pub fn counter<S: Subscriber + for<'a> LookupSpan<'a>>() -> impl Layer<S> {
     Counter.with_filter(filter_fn(|metadata| metadata.target() == "sqlx::query"))
@@ -50,6 +55,7 @@ mod tests {
             let request = async {
                 ask();
                 tokio::task::yield_now().await;
+                uncounted(async { ask() }).await;
                 ask();
                 tracing::error!("something else");
                 "answer"

@@ -3,12 +3,13 @@
 //!
 //! That holds for two requests at once as well: at most one of them gets the next token, and the session is over.
 
+use crate::database::Pool;
 use crate::members::MemberId;
 use crate::problem::{Code, Problem};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest;
-use sqlx::{Executor, MySql, MySqlPool};
+use sqlx::{Executor, MySql};
 use std::time::Duration;
 
 /// Since the last refresh.
@@ -63,7 +64,7 @@ impl RefreshToken {
 
 /// A new session, if `password_hash` is still the member's: a session that begins while the password is being changed
 /// must not outlive that.
-pub async fn start(pool: &MySqlPool, member: MemberId, password_hash: &str) -> sqlx::Result<Option<RefreshToken>> {
+pub async fn start(pool: &Pool, member: MemberId, password_hash: &str) -> sqlx::Result<Option<RefreshToken>> {
     let token = RefreshToken::first();
     let inserted = sqlx::query(
         "INSERT INTO sessions (id, member_id, token_hash, expires_at) \
@@ -80,7 +81,7 @@ pub async fn start(pool: &MySqlPool, member: MemberId, password_hash: &str) -> s
 }
 
 /// The next token for this one. Who is first with it is decided by one statement.
-pub async fn rotate(pool: &MySqlPool, token: &RefreshToken) -> Result<(MemberId, RefreshToken), Problem> {
+pub async fn rotate(pool: &Pool, token: &RefreshToken) -> Result<(MemberId, RefreshToken), Problem> {
     let next = token.next();
     let rotated = sqlx::query(
         "UPDATE sessions SET token_hash = ?, expires_at = NOW(6) + INTERVAL ? SECOND \
@@ -105,7 +106,7 @@ pub async fn rotate(pool: &MySqlPool, token: &RefreshToken) -> Result<(MemberId,
 }
 
 /// Any token that the session ever had ends it.
-pub async fn end(pool: &MySqlPool, token: &RefreshToken) -> sqlx::Result<()> {
+pub async fn end(pool: &Pool, token: &RefreshToken) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM sessions WHERE id = ?")
         .bind(&token.session[..])
         .execute(pool)

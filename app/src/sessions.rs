@@ -7,7 +7,7 @@ use crate::address::ClientAddress;
 use crate::app::App;
 use crate::attempts::{Attempt, Subject};
 use crate::body::Json;
-use crate::database::despite_deadlocks;
+use crate::database::{Pool, despite_deadlocks};
 use crate::interface::Routes;
 use crate::members::MemberId;
 use crate::names::{self, Password, SignInName};
@@ -17,7 +17,7 @@ use crate::token;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, MySqlPool};
+use sqlx::FromRow;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -146,7 +146,7 @@ impl Session {
     }
 }
 
-async fn find(pool: &MySqlPool, name: &SignInName) -> sqlx::Result<Option<Credentials>> {
+async fn find(pool: &Pool, name: &SignInName) -> sqlx::Result<Option<Credentials>> {
     let query = match name {
         SignInName::Email(_) => "SELECT id, password_hash FROM members WHERE email = ?",
         SignInName::Phone(_) => "SELECT id, password_hash FROM members WHERE phone = ?",

@@ -3,9 +3,8 @@
 
 use crate::app::App;
 use crate::config::Config;
-use crate::database::patiently;
+use crate::database::{Pool, patiently};
 use crate::media::Walk;
-use sqlx::MySqlPool;
 use std::time::Duration;
 
 const INTERVAL: Duration = Duration::from_secs(10 * 60);
@@ -37,7 +36,7 @@ pub async fn keep_sweeping(app: App) {
     }
 }
 
-async fn throw_away(pool: &MySqlPool) -> sqlx::Result<()> {
+async fn throw_away(pool: &Pool) -> sqlx::Result<()> {
     for statement in EXPIRED {
         patiently(sqlx::query(statement).execute(pool)).await?;
     }

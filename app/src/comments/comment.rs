@@ -2,13 +2,14 @@
 
 use super::CommentId;
 use crate::author::Author;
+use crate::database::Pool;
 use crate::interface::schema::moment;
 use crate::members::MemberId;
 use crate::page::Page;
 use crate::posts::PostId;
 use crate::prose::Prose;
 use serde::Serialize;
-use sqlx::{FromRow, MySqlConnection, MySqlExecutor, MySqlPool, query_scalar};
+use sqlx::{FromRow, MySqlConnection, MySqlExecutor, query_scalar};
 use utoipa::ToSchema;
 
 /// A tombstone has neither text nor author.
@@ -103,7 +104,7 @@ pub async fn find(executor: impl MySqlExecutor<'_>, id: CommentId) -> sqlx::Resu
 }
 
 /// Those of the top level.
-pub async fn newest(pool: &MySqlPool, post: PostId, page: &Page) -> sqlx::Result<Vec<Comment>> {
+pub async fn newest(pool: &Pool, post: PostId, page: &Page) -> sqlx::Result<Vec<Comment>> {
     let rows: Vec<Row> = sqlx::query_as(select_comments!(
         "WHERE comments.post_id = ? AND comments.parent_id IS NULL AND comments.id < ? \
          ORDER BY comments.id DESC LIMIT ?"
@@ -116,7 +117,7 @@ pub async fn newest(pool: &MySqlPool, post: PostId, page: &Page) -> sqlx::Result
     Ok(rows.into_iter().map(Comment::from).collect())
 }
 
-pub async fn newest_replies(pool: &MySqlPool, parent: CommentId, page: &Page) -> sqlx::Result<Vec<Comment>> {
+pub async fn newest_replies(pool: &Pool, parent: CommentId, page: &Page) -> sqlx::Result<Vec<Comment>> {
     let rows: Vec<Row> = sqlx::query_as(select_comments!(
         "WHERE comments.parent_id = ? AND comments.id < ? ORDER BY comments.id DESC LIMIT ?"
     ))
@@ -149,7 +150,7 @@ pub async fn insert(executor: impl MySqlExecutor<'_>, draft: &Draft) -> sqlx::Re
 }
 
 /// Whether the comment is there and the author's.
-pub async fn change(pool: &MySqlPool, id: CommentId, author: MemberId, text: &Prose) -> sqlx::Result<bool> {
+pub async fn change(pool: &Pool, id: CommentId, author: MemberId, text: &Prose) -> sqlx::Result<bool> {
     let changed =
         sqlx::query("UPDATE comments SET text = ?, updated_at = CURRENT_TIMESTAMP(6) WHERE id = ? AND member_id = ?")
             .bind(text.as_str())
@@ -161,7 +162,7 @@ pub async fn change(pool: &MySqlPool, id: CommentId, author: MemberId, text: &Pr
 }
 
 /// Whether the comment was there and the author's.
-pub async fn delete(pool: &MySqlPool, id: CommentId, author: MemberId) -> sqlx::Result<bool> {
+pub async fn delete(pool: &Pool, id: CommentId, author: MemberId) -> sqlx::Result<bool> {
     let mut transaction = pool.begin().await?;
     // A reply locks its parent as well, so that none can come between the look and the deed.
     let mine: Option<CommentId> = query_scalar("SELECT id FROM comments WHERE id = ? AND member_id = ? FOR UPDATE")

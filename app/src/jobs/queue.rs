@@ -2,9 +2,10 @@
 
 use super::{Kind, LEASE, Next, OTHER_RELEASE_GRACE};
 use crate::config::Release;
+use crate::database::{Pool, Transaction};
 use serde::Serialize;
 use sqlx::mysql::MySqlConnection;
-use sqlx::{FromRow, MySqlPool, QueryBuilder};
+use sqlx::{FromRow, QueryBuilder};
 
 const LAST_ERROR_MAX_CHARS: usize = 500;
 
@@ -35,19 +36,13 @@ pub async fn enqueue(
 }
 
 /// Due jobs, oldest first; those that another claims in this moment are skipped rather than waited for.
-pub async fn claim(
-    pool: &MySqlPool,
-    kind: Kind,
-    release: &Release,
-    worker: &str,
-    most: usize,
-) -> sqlx::Result<Vec<Claim>> {
+pub async fn claim(pool: &Pool, kind: Kind, release: &Release, worker: &str, most: usize) -> sqlx::Result<Vec<Claim>> {
     let mut connection = pool.acquire().await?;
     // Locks the rows alone and not the gaps between them, which would hold up whoever enqueues.
     sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         .execute(&mut *connection)
         .await?;
-    let mut transaction = sqlx::Connection::begin(&mut *connection).await?;
+    let mut transaction = Transaction::begin(connection).await?;
     let claims: Vec<Claim> = sqlx::query_as(
         "SELECT id, payload, attempts + 1 AS attempts FROM jobs \
          WHERE kind = ? AND due_at <= NOW(6) \
@@ -78,7 +73,7 @@ pub async fn claim(
 }
 
 /// How many jobs wait or are under way, and how many were given up.
-pub async fn depth(pool: &MySqlPool, kind: Kind) -> sqlx::Result<(i64, i64)> {
+pub async fn depth(pool: &Pool, kind: Kind) -> sqlx::Result<(i64, i64)> {
     sqlx::query_as("SELECT COUNT(due_at), COUNT(*) - COUNT(due_at) FROM jobs WHERE kind = ?")
         .bind(kind.name())
         .fetch_one(pool)
@@ -86,7 +81,7 @@ pub async fn depth(pool: &MySqlPool, kind: Kind) -> sqlx::Result<(i64, i64)> {
 }
 
 /// Touches the job only while it is still this worker's.
-pub async fn settle(pool: &MySqlPool, id: u64, worker: &str, next: &Next) -> sqlx::Result<()> {
+pub async fn settle(pool: &Pool, id: u64, worker: &str, next: &Next) -> sqlx::Result<()> {
     let cut = |error: &str| error.chars().take(LAST_ERROR_MAX_CHARS).collect::<String>();
     let query = match next {
         Next::Done => sqlx::query("DELETE FROM jobs WHERE id = ? AND claimed_by = ?"),
@@ -106,7 +101,7 @@ pub async fn settle(pool: &MySqlPool, id: u64, worker: &str, next: &Next) -> sql
 }
 
 /// An attempt that was cut short counts as none.
-pub async fn give_back(pool: &MySqlPool, worker: &str) -> sqlx::Result<u64> {
+pub async fn give_back(pool: &Pool, worker: &str) -> sqlx::Result<u64> {
     let given_back =
         sqlx::query("UPDATE jobs SET due_at = NOW(6), attempts = attempts - 1, claimed_by = NULL WHERE claimed_by = ?")
             .bind(worker)

@@ -4,10 +4,11 @@ use super::content::{Content, Kind};
 use super::thumbnails::{self, Thumbnail};
 use super::{MediaId, key};
 use crate::app::App;
+use crate::database::Pool;
 use crate::interface::schema::{self, moment};
 use crate::members::MemberId;
 use serde::Serialize;
-use sqlx::{FromRow, MySqlConnection, MySqlPool};
+use sqlx::{FromRow, MySqlConnection};
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
 
@@ -67,7 +68,7 @@ impl Media {
     }
 }
 
-pub async fn insert(pool: &MySqlPool, awaited: &Awaited<'_>) -> sqlx::Result<MediaId> {
+pub async fn insert(pool: &Pool, awaited: &Awaited<'_>) -> sqlx::Result<MediaId> {
     let inserted = sqlx::query("INSERT INTO media (member_id, object_key, kind, state, bytes) VALUES (?, ?, ?, ?, ?)")
         .bind(awaited.owner)
         .bind(awaited.key)
@@ -80,7 +81,7 @@ pub async fn insert(pool: &MySqlPool, awaited: &Awaited<'_>) -> sqlx::Result<Med
 }
 
 /// What has been removed is not there any more.
-pub async fn find(pool: &MySqlPool, id: MediaId, owner: MemberId) -> sqlx::Result<Option<Media>> {
+pub async fn find(pool: &Pool, id: MediaId, owner: MemberId) -> sqlx::Result<Option<Media>> {
     let media: Option<Media> = sqlx::query_as(
         "SELECT id, object_key, kind, IF(state = 'filed', 'ready', state) AS state, bytes, width, height, \
                 DATE_FORMAT(created_at, '%Y-%m-%dT%H:%i:%s.%f+09:00') AS created_at, thumbnails AS sizes \
@@ -156,7 +157,7 @@ pub async fn usable(transaction: &mut MySqlConnection, id: MediaId, owner: Membe
 }
 
 /// The type of a photo that is still there.
-pub async fn photo(pool: &MySqlPool, id: MediaId) -> sqlx::Result<Option<String>> {
+pub async fn photo(pool: &Pool, id: MediaId) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar("SELECT kind FROM media WHERE id = ? AND state = 'ready'")
         .bind(id)
         .fetch_optional(pool)
@@ -164,7 +165,7 @@ pub async fn photo(pool: &MySqlPool, id: MediaId) -> sqlx::Result<Option<String>
 }
 
 /// Whether the photo is still there.
-pub async fn set_thumbnails(pool: &MySqlPool, id: MediaId, sizes: &str) -> sqlx::Result<bool> {
+pub async fn set_thumbnails(pool: &Pool, id: MediaId, sizes: &str) -> sqlx::Result<bool> {
     let set = sqlx::query("UPDATE media SET thumbnails = ? WHERE id = ? AND state = 'ready'")
         .bind(sizes)
         .bind(id)

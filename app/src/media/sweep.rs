@@ -6,9 +6,9 @@
 
 use super::{MediaId, key, thumbnails};
 use crate::app::App;
-use crate::database::despite_deadlocks;
+use crate::database::{Pool, despite_deadlocks};
 use crate::s3::Bucket;
-use sqlx::{MySqlPool, QueryBuilder};
+use sqlx::QueryBuilder;
 use std::time::Duration;
 
 /// Longer than any request or job takes.
@@ -47,7 +47,7 @@ impl Walk {
     }
 
     /// So that processes which never live long do not look at the same part for ever.
-    pub async fn from_anywhere(pool: &MySqlPool) -> sqlx::Result<Walk> {
+    pub async fn from_anywhere(pool: &Pool) -> sqlx::Result<Walk> {
         let newest: Option<u64> = sqlx::query_scalar("SELECT MAX(id) FROM media").fetch_one(pool).await?;
         let after = rand::random::<u64>() % newest.unwrap_or(0).max(1);
         Ok(Walk { after })
@@ -78,14 +78,14 @@ impl Walk {
     }
 }
 
-async fn mark_awaited(pool: &MySqlPool) -> sqlx::Result<u64> {
+async fn mark_awaited(pool: &Pool) -> sqlx::Result<u64> {
     let mut query = QueryBuilder::new("SELECT id FROM media WHERE ");
     query.push(OVERDUE).push(" LIMIT ").push_bind(MOST_LOOKED_AT);
     let overdue: Vec<u64> = query.build_query_scalar().fetch_all(pool).await?;
     mark(pool, &overdue, OVERDUE).await
 }
 
-async fn last_of_part(pool: &MySqlPool, after: u64) -> sqlx::Result<Option<u64>> {
+async fn last_of_part(pool: &Pool, after: u64) -> sqlx::Result<Option<u64>> {
     sqlx::query_scalar("SELECT MAX(id) FROM (SELECT id FROM media WHERE id > ? ORDER BY id LIMIT ?) AS part")
         .bind(after)
         .bind(MOST_LOOKED_AT)
@@ -100,7 +100,7 @@ struct Part {
 }
 
 impl Part {
-    async fn mark_unused(&self, pool: &MySqlPool) -> sqlx::Result<u64> {
+    async fn mark_unused(&self, pool: &Pool) -> sqlx::Result<u64> {
         let mut query = QueryBuilder::new("SELECT id FROM media WHERE id > ");
         query.push_bind(self.after).push(" AND id <= ").push_bind(self.last);
         query.push(" AND ").push(UNUSED);
@@ -136,7 +136,7 @@ impl Part {
 }
 
 /// What was found without locks is marked under locks, and only where it is still so.
-async fn mark(pool: &MySqlPool, found: &[u64], condition: &'static str) -> sqlx::Result<u64> {
+async fn mark(pool: &Pool, found: &[u64], condition: &'static str) -> sqlx::Result<u64> {
     let mut marked = 0;
     for ids in found.chunks(MOST_MARKED_AT_ONCE) {
         marked += despite_deadlocks(|| mark_some(pool, ids, condition)).await?;
@@ -144,7 +144,7 @@ async fn mark(pool: &MySqlPool, found: &[u64], condition: &'static str) -> sqlx:
     Ok(marked)
 }
 
-async fn mark_some(pool: &MySqlPool, ids: &[u64], condition: &'static str) -> sqlx::Result<u64> {
+async fn mark_some(pool: &Pool, ids: &[u64], condition: &'static str) -> sqlx::Result<u64> {
     let mut query = QueryBuilder::new("UPDATE media SET state = 'removed', removed_at = NOW(6) WHERE id IN (");
     let mut list = query.separated(", ");
     for id in ids {
@@ -154,7 +154,7 @@ async fn mark_some(pool: &MySqlPool, ids: &[u64], condition: &'static str) -> sq
     Ok(query.build().execute(pool).await?.rows_affected())
 }
 
-async fn delete_removed(pool: &MySqlPool, bucket: &Bucket) -> anyhow::Result<u64> {
+async fn delete_removed(pool: &Pool, bucket: &Bucket) -> anyhow::Result<u64> {
     let removed: Vec<(MediaId, String)> = sqlx::query_as(
         "SELECT id, object_key FROM media WHERE state = 'removed' AND removed_at < NOW(6) - INTERVAL ? SECOND LIMIT ?",
     )

@@ -4,7 +4,7 @@ use super::{Member, MemberId, find, taken};
 use crate::app::App;
 use crate::attempts::{Attempt, Subject};
 use crate::body::Json;
-use crate::database::despite_deadlocks;
+use crate::database::{Pool, despite_deadlocks};
 use crate::names::{self, Nickname, Password, Phone, RealName};
 use crate::problem::{Code, Fields, Problem};
 use crate::refresh;
@@ -13,7 +13,6 @@ use crate::{comments, media};
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Deserializer};
-use sqlx::MySqlPool;
 use utoipa::ToSchema;
 
 /// The e-mail address stays what it was at sign-up. A field that is left out stays as it is.
@@ -170,7 +169,7 @@ fn wrong_password() -> Problem {
 /// All of it or, if a value is taken, nothing; false if the password is no longer the one confirmed. A new password
 /// ends every session: whoever knew the old one is out.
 async fn update(
-    pool: &MySqlPool,
+    pool: &Pool,
     member: MemberId,
     change: &Change,
     new_hash: Option<&str>,
@@ -199,7 +198,7 @@ async fn update(
     Ok(updated.rows_affected() > 0)
 }
 
-async fn delete(pool: &MySqlPool, member: MemberId, Confirmed(hash): &Confirmed) -> sqlx::Result<bool> {
+async fn delete(pool: &Pool, member: MemberId, Confirmed(hash): &Confirmed) -> sqlx::Result<bool> {
     let mut transaction = pool.begin().await?;
     // Without their member, nobody could tell any more whose they were.
     comments::erase_of(&mut transaction, member).await?;

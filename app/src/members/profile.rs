@@ -3,6 +3,7 @@
 use super::{MemberId, MemberName};
 use crate::app::App;
 use crate::body::Parameters;
+use crate::database::Pool;
 use crate::interface::schema::moment;
 use crate::names::{Nickname, NicknamePrefix};
 use crate::page::{self, Limit, limit};
@@ -11,7 +12,7 @@ use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, MySqlPool};
+use sqlx::FromRow;
 use utoipa::{IntoParams, ToSchema};
 
 #[derive(Debug, Serialize, FromRow, ToSchema)]
@@ -140,7 +141,7 @@ macro_rules! select_profile {
     };
 }
 
-async fn find(pool: &MySqlPool, name: &MemberName) -> sqlx::Result<Option<Profile>> {
+async fn find(pool: &Pool, name: &MemberName) -> sqlx::Result<Option<Profile>> {
     let query = match name {
         MemberName::Id(id) => sqlx::query_as(select_profile!("WHERE id = ?")).bind(*id),
         MemberName::Nickname(nickname) => {
@@ -151,7 +152,7 @@ async fn find(pool: &MySqlPool, name: &MemberName) -> sqlx::Result<Option<Profil
 }
 
 /// A range of the nicknames' unique key.
-async fn find_by_prefix(pool: &MySqlPool, search: &Search) -> sqlx::Result<Vec<Summary>> {
+async fn find_by_prefix(pool: &Pool, search: &Search) -> sqlx::Result<Vec<Summary>> {
     sqlx::query_as(
         "SELECT id, nickname, real_name FROM members \
          WHERE nickname LIKE ? ESCAPE '!' AND nickname > ? ORDER BY nickname LIMIT ?",

@@ -7,9 +7,9 @@
 
 use super::message::{Message, Row, select_messages};
 use crate::app::App;
-use crate::database::patiently;
+use crate::database::{Pool, patiently};
 use crate::members::MemberId;
-use sqlx::{FromRow, MySqlPool, QueryBuilder};
+use sqlx::{FromRow, QueryBuilder};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -243,7 +243,7 @@ async fn look(app: &App, tail: &mut Option<Tail>) -> sqlx::Result<bool> {
     Ok(!feed.wanted().is_empty())
 }
 
-async fn newest_id(pool: &MySqlPool) -> sqlx::Result<u64> {
+async fn newest_id(pool: &Pool) -> sqlx::Result<u64> {
     let newest: Option<u64> = sqlx::query_scalar("SELECT MAX(message_id) FROM inbox_entries")
         .fetch_one(pool)
         .await?;
@@ -251,7 +251,7 @@ async fn newest_id(pool: &MySqlPool) -> sqlx::Result<u64> {
 }
 
 /// The newest id, and the newest number of each member who got one after `settled`: answered from one index alone.
-async fn news(pool: &MySqlPool, settled: u64) -> sqlx::Result<(u64, HashMap<MemberId, u64>)> {
+async fn news(pool: &Pool, settled: u64) -> sqlx::Result<(u64, HashMap<MemberId, u64>)> {
     let rows: Vec<(MemberId, u64, u64)> = sqlx::query_as(
         "SELECT member_id, MAX(seq), MAX(message_id) FROM inbox_entries WHERE message_id > ? GROUP BY member_id",
     )
@@ -264,7 +264,7 @@ async fn news(pool: &MySqlPool, settled: u64) -> sqlx::Result<(u64, HashMap<Memb
 }
 
 /// Asks each connected member's inbox, a thousand at a time.
-async fn sweep(pool: &MySqlPool, feed: &Feed) -> sqlx::Result<()> {
+async fn sweep(pool: &Pool, feed: &Feed) -> sqlx::Result<()> {
     for members in feed.members().chunks(SWEEP_MOST_MEMBERS) {
         let mut query = QueryBuilder::new("SELECT member_id, last_seq FROM inboxes WHERE member_id IN (");
         let mut ids = query.separated(", ");
@@ -285,7 +285,7 @@ struct Entry {
     message: Row,
 }
 
-async fn fetch(pool: &MySqlPool, spans: &[Span]) -> sqlx::Result<HashMap<(MemberId, u64), Delivery>> {
+async fn fetch(pool: &Pool, spans: &[Span]) -> sqlx::Result<HashMap<(MemberId, u64), Delivery>> {
     let mut query = QueryBuilder::new(select_messages!(
         "entries.member_id, entries.seq, ",
         "inbox_entries AS entries JOIN messages ON messages.id = entries.message_id"

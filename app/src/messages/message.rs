@@ -2,12 +2,13 @@
 
 use super::{MessageId, RoomId};
 use crate::author::Author;
+use crate::database::Pool;
 use crate::interface::schema::{self, moment};
 use crate::media::{self, MediaId, Thumbnail};
 use crate::members::MemberId;
 use crate::page::Page;
 use serde::Serialize;
-use sqlx::{FromRow, MySqlExecutor, MySqlPool, QueryBuilder};
+use sqlx::{FromRow, MySqlExecutor, QueryBuilder};
 use std::collections::HashMap;
 use utoipa::ToSchema;
 
@@ -234,7 +235,7 @@ pub async fn find(executor: impl MySqlExecutor<'_>, room: RoomId, id: MessageId)
     Ok(row.map(Message::from))
 }
 
-pub async fn newest(pool: &MySqlPool, room: RoomId, page: &Page) -> sqlx::Result<Vec<Message>> {
+pub async fn newest(pool: &Pool, room: RoomId, page: &Page) -> sqlx::Result<Vec<Message>> {
     let query = concat!(
         select_messages!("", "messages"),
         "WHERE messages.room_id = ? AND messages.id < ? ORDER BY messages.id DESC LIMIT ?"
@@ -248,7 +249,7 @@ pub async fn newest(pool: &MySqlPool, room: RoomId, page: &Page) -> sqlx::Result
     Ok(rows.into_iter().map(Message::from).collect())
 }
 
-pub async fn all(pool: &MySqlPool, ids: impl Iterator<Item = MessageId>) -> sqlx::Result<HashMap<MessageId, Message>> {
+pub async fn all(pool: &Pool, ids: impl Iterator<Item = MessageId>) -> sqlx::Result<HashMap<MessageId, Message>> {
     let mut query = QueryBuilder::new(select_messages!("", "messages"));
     // No message has the id 0: it lets the list be empty.
     query.push("WHERE messages.id IN (0");

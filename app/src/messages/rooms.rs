@@ -5,7 +5,7 @@ use super::{MessageId, Pair, RoomId};
 use crate::app::App;
 use crate::author::Author;
 use crate::body::{Json, Parameters, Whole};
-use crate::database::{despite_deadlocks, violated_foreign_key, violated_unique_key};
+use crate::database::{Pool, despite_deadlocks, violated_foreign_key, violated_unique_key};
 use crate::members::MemberId;
 use crate::page::{Cursor, Page, PageQuery};
 use crate::problem::{Code, Fields, Problem};
@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse};
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, MySqlPool};
+use sqlx::FromRow;
 use utoipa::ToSchema;
 
 #[derive(Deserialize, ToSchema)]
@@ -164,7 +164,7 @@ pub async fn read(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn insert(pool: &MySqlPool, member: MemberId, peer: MemberId) -> sqlx::Result<RoomId> {
+async fn insert(pool: &Pool, member: MemberId, peer: MemberId) -> sqlx::Result<RoomId> {
     let (low, high) = ordered(member, peer);
     let mut transaction = pool.begin().await?;
     let inserted = sqlx::query("INSERT INTO rooms (low_member_id, high_member_id) VALUES (?, ?)")
@@ -189,7 +189,7 @@ async fn insert(pool: &MySqlPool, member: MemberId, peer: MemberId) -> sqlx::Res
     Ok(id)
 }
 
-async fn between(pool: &MySqlPool, member: MemberId, peer: MemberId) -> Result<RoomId, Problem> {
+async fn between(pool: &Pool, member: MemberId, peer: MemberId) -> Result<RoomId, Problem> {
     let (low, high) = ordered(member, peer);
     let id = sqlx::query_scalar("SELECT id FROM rooms WHERE low_member_id = ? AND high_member_id = ?")
         .bind(low)
@@ -226,13 +226,13 @@ macro_rules! select_rooms {
     };
 }
 
-async fn find(pool: &MySqlPool, id: RoomId, member: MemberId) -> sqlx::Result<Option<Room>> {
+async fn find(pool: &Pool, id: RoomId, member: MemberId) -> sqlx::Result<Option<Room>> {
     let query = select_rooms!("WHERE seats.room_id = ? AND seats.member_id = ?");
     let rows: Vec<Row> = sqlx::query_as(query).bind(id).bind(member).fetch_all(pool).await?;
     Ok(with_messages(pool, rows).await?.pop())
 }
 
-async fn newest(pool: &MySqlPool, member: MemberId, page: &Page) -> sqlx::Result<Vec<Room>> {
+async fn newest(pool: &Pool, member: MemberId, page: &Page) -> sqlx::Result<Vec<Room>> {
     let query = select_rooms!(
         "WHERE seats.member_id = ? AND seats.last_message_id < ? ORDER BY seats.last_message_id DESC LIMIT ?"
     );
@@ -246,7 +246,7 @@ async fn newest(pool: &MySqlPool, member: MemberId, page: &Page) -> sqlx::Result
 }
 
 /// The last messages of all rooms come in one query.
-async fn with_messages(pool: &MySqlPool, rows: Vec<Row>) -> sqlx::Result<Vec<Room>> {
+async fn with_messages(pool: &Pool, rows: Vec<Row>) -> sqlx::Result<Vec<Room>> {
     let ids = rows.iter().filter_map(|row| row.last_message_id);
     let mut messages = message::all(pool, ids).await?;
     let rooms = rows.into_iter().map(|row| Room {
@@ -259,7 +259,7 @@ async fn with_messages(pool: &MySqlPool, rows: Vec<Row>) -> sqlx::Result<Vec<Roo
 }
 
 /// Holds the member's inbox like whoever sends, so that no message is counted twice or not at all.
-async fn mark_read(pool: &MySqlPool, room: RoomId, member: MemberId, message: MessageId) -> sqlx::Result<()> {
+async fn mark_read(pool: &Pool, room: RoomId, member: MemberId, message: MessageId) -> sqlx::Result<()> {
     let mut transaction = pool.begin().await?;
     sqlx::query("SELECT last_seq FROM inboxes WHERE member_id = ? FOR UPDATE")
         .bind(member)

@@ -4,7 +4,7 @@ use super::message::{self, MediaKind, Message};
 use super::{MessageId, Pair, RoomId};
 use crate::app::App;
 use crate::body::Whole;
-use crate::database::violated_foreign_key;
+use crate::database::{Pool, violated_foreign_key};
 use crate::idempotency::{self, Claim, Create, IdempotencyKey};
 use crate::interface::schema::written_as;
 use crate::media::{self, MediaId};
@@ -16,7 +16,7 @@ use crate::token::SignedIn;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
-use sqlx::{MySqlConnection, MySqlPool};
+use sqlx::MySqlConnection;
 use utoipa::openapi::{AllOfBuilder, Object, ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{PartialSchema as _, ToSchema};
 
@@ -146,7 +146,7 @@ pub async fn send(
     Ok(answer)
 }
 
-async fn make(pool: &MySqlPool, key: &IdempotencyKey, sending: &Sending) -> Result<Response, Problem> {
+async fn make(pool: &Pool, key: &IdempotencyKey, sending: &Sending) -> Result<Response, Problem> {
     let Sending { room, sender, peer, .. } = *sending;
     let mut creating = match key.claim(pool, Some(sender)).await? {
         Claim::New(creating) => creating,

@@ -3,11 +3,12 @@
 use super::PostId;
 use super::photos::{self, Photo};
 use crate::author::Author;
+use crate::database::Pool;
 use crate::interface::schema::moment;
 use crate::members::MemberId;
 use crate::page::Page;
 use serde::Serialize;
-use sqlx::{FromRow, MySqlConnection, MySqlExecutor, MySqlPool};
+use sqlx::{FromRow, MySqlConnection, MySqlExecutor};
 use utoipa::ToSchema;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -95,7 +96,7 @@ pub async fn find(
     Ok(with_photos(connection, row.into_iter().collect()).await?.pop())
 }
 
-pub async fn newest(pool: &MySqlPool, page: &Page, viewer: Option<MemberId>) -> sqlx::Result<Vec<Post>> {
+pub async fn newest(pool: &Pool, page: &Page, viewer: Option<MemberId>) -> sqlx::Result<Vec<Post>> {
     let query = select_posts!("SELECT id FROM posts WHERE id < ? ORDER BY id DESC LIMIT ?");
     let mut connection = pool.acquire().await?;
     let rows: Vec<Row> = sqlx::query_as(query)
@@ -104,11 +105,13 @@ pub async fn newest(pool: &MySqlPool, page: &Page, viewer: Option<MemberId>) -> 
         .bind(page.rows_to_fetch())
         .fetch_all(&mut *connection)
         .await?;
-    with_photos(&mut *connection, rows).await
+    let posts = with_photos(&mut *connection, rows).await?;
+    connection.give_back();
+    Ok(posts)
 }
 
 pub async fn newest_by(
-    pool: &MySqlPool,
+    pool: &Pool,
     author: MemberId,
     page: &Page,
     viewer: Option<MemberId>,
@@ -122,12 +125,14 @@ pub async fn newest_by(
         .bind(page.rows_to_fetch())
         .fetch_all(&mut *connection)
         .await?;
-    with_photos(&mut *connection, rows).await
+    let posts = with_photos(&mut *connection, rows).await?;
+    connection.give_back();
+    Ok(posts)
 }
 
 /// Reads, from two indexes alone, as many entries as the followed have posts: 100 of them with 10 each take 0.5 ms. The
 /// order of the join is fixed, since the other way a member who follows few would have all posts read.
-pub async fn newest_followed(pool: &MySqlPool, follower: MemberId, page: &Page) -> sqlx::Result<Vec<Post>> {
+pub async fn newest_followed(pool: &Pool, follower: MemberId, page: &Page) -> sqlx::Result<Vec<Post>> {
     let query = select_posts!(
         "SELECT posts.id FROM follows STRAIGHT_JOIN posts ON posts.member_id = follows.followed_id \
          WHERE follows.follower_id = ? AND posts.id < ? ORDER BY posts.id DESC LIMIT ?"
@@ -140,7 +145,9 @@ pub async fn newest_followed(pool: &MySqlPool, follower: MemberId, page: &Page) 
         .bind(page.rows_to_fetch())
         .fetch_all(&mut *connection)
         .await?;
-    with_photos(&mut *connection, rows).await
+    let posts = with_photos(&mut *connection, rows).await?;
+    connection.give_back();
+    Ok(posts)
 }
 
 /// One query for the photos of all posts: a join would tell each post once for every photo. It goes over the connection

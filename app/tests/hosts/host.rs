@@ -186,10 +186,15 @@ impl Host {
     }
 
     pub async fn live_connections(&self) -> usize {
-        let (head, metrics) = self.exchange("GET", "/metrics", "", ("application/json", b"")).await;
-        assert_eq!(status_of(&head), 200);
+        let metrics = self.metrics().await;
         let line = metrics.lines().find_map(|line| line.strip_prefix("live_connections "));
         line.and_then(|count| count.parse().ok()).expect("a count")
+    }
+
+    pub async fn metrics(&self) -> String {
+        let (head, metrics) = self.exchange("GET", "/metrics", "", ("application/json", b"")).await;
+        assert_eq!(status_of(&head), 200);
+        metrics
     }
 
     pub fn terminate(&self) {

@@ -5,7 +5,10 @@ use contract::{CONTRACT_VERSION, HostConfig};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, fmt};
 
 /// The whole of a program's `main`. `run` gets the configuration and where it lies, and is run in that folder.
 pub fn main(run: impl FnOnce(HostConfig, &Path) -> Result<()>) -> ExitCode {
@@ -46,14 +49,13 @@ fn read_config(path: &Path) -> Result<HostConfig> {
 
 /// For people on a terminal, one JSON object a line for everything else. `RUST_LOG` chooses how much.
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(false)
-        .with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
-        log.init()
+    let asked = std::env::var("RUST_LOG").ok().and_then(|text| text.parse().ok());
+    let filter = asked.unwrap_or_else(|| Targets::new().with_default(tracing::Level::INFO));
+    let log = fmt::layer().with_ansi(false).with_writer(std::io::stderr);
+    let log = if std::io::stderr().is_terminal() {
+        log.boxed()
     } else {
-        log.json().init()
-    }
+        log.json().boxed()
+    };
+    tracing_subscriber::registry().with(log).with(filter).init();
 }

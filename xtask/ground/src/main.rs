@@ -46,12 +46,23 @@ fn main() -> ExitCode {
 /// To stderr, since stdout carries only `ground ready`; `RUST_LOG` says how much. The crate s3s calls every refused
 /// request an error; what is one, we log ourselves.
 fn start_log() {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,s3s=off,ground=info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::util::SubscriberInitExt as _;
+    let usual = || {
+        let all = Targets::new().with_default(tracing::Level::WARN);
+        all.with_target("s3s", LevelFilter::OFF)
+            .with_target("ground", LevelFilter::INFO)
+    };
+    let asked = std::env::var("RUST_LOG")
+        .ok()
+        .and_then(|text| text.parse::<Targets>().ok());
+    let log = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(false)
+        .with_ansi(false);
+    tracing_subscriber::registry()
+        .with(log)
+        .with(asked.unwrap_or_else(usual))
         .init();
 }
 

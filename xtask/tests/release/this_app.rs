@@ -1,5 +1,6 @@
 //! The app this repository ships, released by the tool that ships it.
 
+mod cache;
 mod compose;
 mod hosts;
 mod image;
@@ -14,33 +15,15 @@ use crate::project::Project;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// A copy of this repository as git sees it, with its changes, and with this one's build cache.
+/// A copy of this repository as git sees it, with its changes.
 fn this_app() -> Project {
     let project = Project::empty();
-    let args = ["ls-files", "--cached", "--others", "--exclude-standard", "-z"];
-    let listed = Command::new("git")
-        .args(args)
-        .current_dir(repository())
-        .output()
-        .unwrap()
-        .stdout;
-    for name in String::from_utf8(listed)
-        .unwrap()
-        .split('\0')
-        .filter(|name| !name.is_empty())
-    {
-        let (from, to) = (repository().join(name), project.root.join(name));
-        if from.is_file() {
-            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-            std::fs::copy(from, to).unwrap();
-        }
-    }
+    cache::copy(&project.root);
     project.commit("as it is");
     project
 }
@@ -48,8 +31,8 @@ fn this_app() -> Project {
 /// Releases with the build cache of this repository.
 fn release(project: &Project) -> Value {
     let mut command = project.command(&["release", "--yes", "--json"]);
-    command.env("CARGO_TARGET_DIR", repository().join("target"));
-    Project::end(&mut command).expect(0).event("live")["release"].clone()
+    let ended = cache::fill(&cache::usual(), project, &mut command);
+    ended.expect(0).event("live")["release"].clone()
 }
 
 fn call(method: reqwest::Method, url: &str, token: &str, body: Option<Value>) -> (u16, Value) {

@@ -1,6 +1,6 @@
 //! The image.
 
-use super::{repository, this_app};
+use super::{cache, this_app};
 use crate::project::{Project, docker};
 use std::path::Path;
 
@@ -8,8 +8,7 @@ use std::path::Path;
 pub fn built(project: &Project, cache: &Path) -> String {
     let tests = "command: [cargo, test, --quiet, --package, api-tests, --test, api]";
     project.edit("pipeline.yaml", tests, "command: [\"true\"]");
-    let mut command = project.command(&["release", "--json"]);
-    Project::end(command.env("CARGO_TARGET_DIR", cache)).expect(3);
+    cache::fill(cache, project, &mut project.command(&["release", "--json"])).expect(3);
     let releases = project.run(&["releases", "--json"]).expect(0).event("releases");
     releases["releases"][0]["release"]["image"].as_str().unwrap().to_owned()
 }
@@ -20,7 +19,7 @@ fn the_same_source_gives_the_same_small_image_in_another_folder() {
     let there = this_app();
     let image = built(&there, &there.root.with_file_name("a cache of its own"));
     let here = this_app();
-    let other = built(&here, &repository().join("target"));
+    let other = built(&here, &cache::usual());
     let digest = |image: &str| image.split('@').nth(1).unwrap().to_owned();
     assert_eq!(digest(&image), digest(&other));
 
