@@ -42,7 +42,14 @@ pub enum Command {
         #[arg(long, value_name = "ID")]
         to: Option<String>,
     },
-    /// What runs where
+    /// Take an environment's lease from a release whose machine is gone for good
+    Unlock {
+        environment: String,
+        /// Do it without being asked
+        #[arg(long)]
+        yes: bool,
+    },
+    /// What runs where, and who is changing it
     Status,
     /// Releases, newest first
     Releases,
@@ -87,6 +94,15 @@ pub struct ReleaseArgs {
     /// Go on with a release that was cut off
     #[arg(long, value_name = "ID")]
     pub resume: Option<String>,
+    /// Shorten every bake to a tenth; health gate, judge and approval stay
+    #[arg(long, requires = "reason")]
+    pub fast: bool,
+    /// Change production although it is frozen
+    #[arg(long, requires = "reason")]
+    pub despite_freeze: bool,
+    /// Why; recorded
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
     /// Install a missing Docker engine without asking
     #[arg(long, conflicts_with = "no_install")]
     pub install: bool,

@@ -1,14 +1,16 @@
 //! What a command works with: the project, its pipeline, and the outside world as this profile has it.
 
+use crate::engine::Records;
 use crate::failure::{Failure, OrFail, Result};
 use crate::keys;
 use crate::local::{self, Ground};
 use crate::project::Project;
 use crate::report::Report;
-use channel::{Channel, S3Access};
+use channel::Channel;
 use contract::{ChannelPlace, EnvironmentName, SigningKey};
 use docker::Docker;
 use pipeline::model::Pipeline;
+use store::S3Access;
 
 #[derive(Debug)]
 pub struct Context {
@@ -19,6 +21,7 @@ pub struct Context {
     /// The embedded ground, up; `None` where the profile names real hosts.
     pub ground: Option<Ground>,
     pub key: SigningKey,
+    pub records: Records,
 }
 
 impl Context {
@@ -33,7 +36,9 @@ impl Context {
         } else {
             keys::load(&project)?
         };
+        let records = Records::open(&project, &pipeline)?;
         Ok(Self {
+            records,
             project,
             pipeline,
             report,
@@ -73,7 +78,7 @@ pub fn open_channel(
     ground: Option<&Ground>,
     environment: &EnvironmentName,
 ) -> Result<Channel> {
-    let place = project.channel_place(&pipeline.channel);
+    let place = project.place(&pipeline.channel, "channel");
     if let (
         ChannelPlace::S3 {
             bucket,
@@ -87,13 +92,7 @@ pub fn open_channel(
         let access = ground
             .bucket_access()
             .or_fail(|| "the embedded bucket cannot be reached".to_owned())?;
-        return Ok(Channel::s3(
-            access,
-            bucket.clone(),
-            prefix.clone(),
-            &pipeline.app,
-            environment,
-        ));
+        return Ok(Channel::s3(&access, bucket.clone(), prefix, &pipeline.app, environment));
     }
     Channel::open(&place, &pipeline.app, environment)
         .map_err(|error| Failure::bad_input("the channel cannot be reached").why(format!("{error:#}")))

@@ -82,14 +82,15 @@ async fn dispatch(cli: Cli, report: &Report) -> Result<()> {
         Command::Release(args) => commands::release::release(profile, args, report).await,
         Command::Plan => commands::plan::plan(profile, report).await,
         Command::Approve { id } => commands::approve::approve(profile, &id, report).await,
-        Command::Reject { id, reason } => commands::approve::reject(&id, &reason, report),
+        Command::Reject { id, reason } => commands::approve::reject(profile, &id, &reason, report).await,
         Command::Rollback { environment, to } => {
             commands::rollback::rollback(profile, &environment, to.as_deref(), report).await
         }
+        Command::Unlock { environment, yes } => commands::unlock::unlock(profile, &environment, yes, report).await,
         Command::Status => commands::status::status(profile, report).await,
-        Command::Releases => commands::releases::releases(report),
-        Command::Show { id } => commands::releases::show(&id, report),
-        Command::Logs { id, stage } => commands::releases::logs(&id, stage, report),
+        Command::Releases => commands::releases::releases(profile, report).await,
+        Command::Show { id } => commands::releases::show(profile, &id, report).await,
+        Command::Logs { id, stage } => commands::releases::logs(profile, &id, stage, report).await,
         Command::Doctor { install } => commands::doctor::doctor(profile, install, report).await,
         Command::Local(command) => commands::local::local(profile, command, report).await,
         Command::Keys(command) => commands::keys::keys(&command, report),

@@ -1,6 +1,8 @@
 //! What a release would do, as a value: printed by `plan`, carried out by `release`. Pure.
 
+use crate::failure::Failure;
 use contract::{Digest, EnvironmentName, ReleaseId};
+use jiff::Timestamp;
 use pipeline::model::{Builder, Environment, Pipeline};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -76,6 +78,7 @@ impl SourceFacts {
 /// What was found out about the world before anything is done.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
+    pub now: Timestamp,
     pub source: SourceFacts,
     /// Values and secret versions that go into the release.
     pub config: Digest,
@@ -142,7 +145,15 @@ fn plan_stage(stage: StageName, pipeline: &Pipeline, facts: &Facts) -> Option<Pl
             };
             (vec![format!("wait for approval by {by}")], Some(approval.timeout))
         }
-        StageName::Production => plan_environment(&pipeline.production, facts.production.as_ref()),
+        StageName::Production => {
+            let (mut does, at_most) = plan_environment(&pipeline.production, facts.production.as_ref());
+            for freeze in &pipeline.production.freeze {
+                if let Some(until) = freeze.until(facts.now) {
+                    does.insert(0, format!("stop here until {until}: frozen ({freeze})"));
+                }
+            }
+            (does, at_most)
+        }
         StageName::Frontend => {
             let frontend = pipeline.frontend.as_ref()?;
             let bucket = frontend.bucket.as_deref().unwrap_or("the embedded bucket");
@@ -290,4 +301,16 @@ pub fn environment<'a>(pipeline: &'a Pipeline, name: &EnvironmentName) -> Option
     environments(pipeline)
         .into_iter()
         .find(|environment| environment.name == *name)
+}
+
+/// The environment somebody named.
+pub fn find_environment<'a>(pipeline: &'a Pipeline, name: &str) -> Result<&'a Environment, Failure> {
+    let known = environments(pipeline).map(|environment| environment.name.as_str());
+    let found = EnvironmentName::parse(name)
+        .ok()
+        .and_then(|name| environment(pipeline, &name));
+    found.ok_or_else(|| {
+        let name: String = name.chars().take(40).collect();
+        Failure::bad_input(format!("there is no environment `{name}`")).why(format!("known: {}", known.join(", ")))
+    })
 }

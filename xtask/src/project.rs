@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, OrFail, Result};
 use contract::{ChannelPlace, EnvironmentName, ReleaseId};
-use pipeline::model::{self, Pipeline};
+use pipeline::model::{Pipeline, Place};
 use std::path::{Path, PathBuf};
 
 pub const PIPELINE_FILE: &str = "pipeline.yaml";
@@ -53,10 +53,6 @@ impl Project {
         self.releases().join(id.to_string())
     }
 
-    pub fn environment(&self, name: &EnvironmentName) -> PathBuf {
-        self.state().join("environments").join(name.as_str())
-    }
-
     pub fn secrets(&self, name: &EnvironmentName) -> PathBuf {
         self.state().join("secrets").join(name.as_str())
     }
@@ -65,12 +61,12 @@ impl Project {
         self.state().join("keys")
     }
 
-    /// Where hosts look for desired state, as pipeline.yaml says it.
-    pub fn channel_place(&self, channel: &model::Channel) -> ChannelPlace {
-        match channel {
-            model::Channel::Directory(Some(path)) => ChannelPlace::Directory(self.root.join(path)),
-            model::Channel::Directory(None) => ChannelPlace::Directory(self.state().join("channel")),
-            model::Channel::S3 {
+    /// A place as pipeline.yaml names it; a directory that it does not name is `usual` among the project's state.
+    pub fn place(&self, place: &Place, usual: &str) -> ChannelPlace {
+        match place {
+            Place::Directory(Some(path)) => ChannelPlace::Directory(self.root.join(path)),
+            Place::Directory(None) => ChannelPlace::Directory(self.state().join(usual)),
+            Place::S3 {
                 bucket,
                 prefix,
                 region,

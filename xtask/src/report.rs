@@ -1,7 +1,7 @@
 //! What a person or a program sees while a release runs: a live line on a terminal, plain lines in a pipe, one JSON object
 //! a line with `--json`. Progress goes to stderr, data to stdout.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, OrFail, Result};
 use crate::plan::StageName;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -163,6 +163,26 @@ impl Report {
         let result = work();
         *live = held;
         result
+    }
+
+    /// Whether there is a person to answer.
+    pub fn can_ask(&self) -> bool {
+        !self.json() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
+    /// A question to be answered with yes or no; where nobody can answer, no.
+    pub fn ask(&self, question: &str) -> Result<bool> {
+        if !self.can_ask() {
+            return Ok(false);
+        }
+        let answer = self.pause(|| {
+            eprint!("{question} [y/N] ");
+            let _ = std::io::stderr().flush();
+            let mut answer = String::new();
+            std::io::stdin().read_line(&mut answer).map(|_| answer)
+        });
+        let answer = answer.or_fail(|| "the answer cannot be read".to_owned())?;
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
     /// What the command was asked for: goes to stdout, for people as `text` and for machines as `data`.

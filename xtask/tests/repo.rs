@@ -80,7 +80,15 @@ fn lines_with(files: &[PathBuf], unwanted: impl Fn(&str) -> bool) -> Vec<String>
 #[test]
 fn the_release_tool_knows_hosts_only_by_the_contract() {
     let packages = own_packages();
-    let shared = ["channel", "contract", "credentials", "docker", "features", "machine"];
+    let shared = [
+        "channel",
+        "contract",
+        "credentials",
+        "docker",
+        "features",
+        "machine",
+        "store",
+    ];
     for (name, (folder, dependencies)) in &packages {
         if !folder.starts_with(root().join("xtask")) {
             continue;

@@ -37,7 +37,9 @@ async fn opening_a_connection_is_not_a_query_of_the_request_that_waits_for_it() 
     let (status, answer) = host.ask("GET", "/api/posts", "", &Value::Null).await;
     assert_eq!(status, 200, "{answer}");
     let metrics = host.metrics().await;
-    let counted = metrics.lines().filter(|line| line.contains("route=\"/api/posts\",queries="));
+    let counted = metrics
+        .lines()
+        .filter(|line| line.contains("route=\"/api/posts\",queries="));
     let counted: Vec<&str> = counted.collect();
     let expected = "http_requests_by_queries_total{method=\"GET\",route=\"/api/posts\",queries=\"1\"} 1";
     assert_eq!(counted, [expected]);

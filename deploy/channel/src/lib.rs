@@ -11,23 +11,13 @@
 //! Whether a document is to be believed is not decided here: hosts check the envelope's signature, the controller looks
 //! at `Observed::at` to see how old a report is.
 
-mod bucket;
-mod directory;
-mod s3;
-mod store;
-
-pub use s3::S3Access;
-pub use store::Revision;
-
 use anyhow::{Context as _, Result, anyhow, bail};
-use bucket::Bucket;
 use contract::{AppName, ChannelPlace, Envelope, EnvironmentName, HostName, Observed};
-use directory::Directory;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use store::{Condition, Read, Store, WriteError};
+use store::{Condition, Read, Revision, S3Access, Store, WriteError};
 
 /// The most observed documents read for one environment; a fleet larger than this needs another layout.
 const MAX_HOSTS: usize = 1_000;
@@ -65,43 +55,25 @@ pub enum PublishError {
 impl Channel {
     pub fn directory(root: PathBuf, app: &AppName, environment: &EnvironmentName) -> Self {
         let root = root.join(app.as_str()).join(environment.as_str());
-        Self {
-            store: Store::Directory(Directory::new(root)),
-            app: app.clone(),
-            environment: environment.clone(),
-        }
+        Self::new(Store::directory(root), app, environment)
     }
 
-    pub fn s3(access: S3Access, bucket: String, prefix: String, app: &AppName, environment: &EnvironmentName) -> Self {
-        let prefix = match prefix.trim_matches('/') {
-            "" => format!("{app}/{environment}/"),
-            prefix => format!("{prefix}/{app}/{environment}/"),
-        };
-        let store = Store::Bucket(Bucket::new(access.client(), bucket, prefix));
-        Self {
-            store,
-            app: app.clone(),
-            environment: environment.clone(),
-        }
+    pub fn s3(access: &S3Access, bucket: String, prefix: &str, app: &AppName, environment: &EnvironmentName) -> Self {
+        let prefix = format!("{}/{app}/{environment}", prefix.trim_matches('/'));
+        Self::new(Store::s3(access, bucket, &prefix), app, environment)
     }
 
     /// The channel at a configured place. Keys for S3 come from the environment.
     pub fn open(place: &ChannelPlace, app: &AppName, environment: &EnvironmentName) -> Result<Self> {
-        match place {
-            ChannelPlace::Directory(root) => Ok(Self::directory(root.clone(), app, environment)),
-            ChannelPlace::S3 {
-                bucket,
-                prefix,
-                region,
-                endpoint,
-            } => {
-                let access = S3Access::from_env(region.clone(), endpoint.clone()).with_context(|| {
-                    format!(
-                        "no keys for the channel in bucket `{bucket}`: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-                    )
-                })?;
-                Ok(Self::s3(access, bucket.clone(), prefix.clone(), app, environment))
-            }
+        let store = Store::open(place, &format!("{app}/{environment}"))?;
+        Ok(Self::new(store, app, environment))
+    }
+
+    fn new(store: Store, app: &AppName, environment: &EnvironmentName) -> Self {
+        Self {
+            store,
+            app: app.clone(),
+            environment: environment.clone(),
         }
     }
 

@@ -5,6 +5,7 @@
 //! the step goes on as well as it can, so that all are reported together; the model exists only if there was none.
 
 mod form;
+mod freeze;
 pub mod model;
 mod node;
 mod problem;

@@ -1,5 +1,6 @@
 //! The validated pipeline: nothing in here can be wrong any more.
 
+pub use crate::freeze::Freeze;
 use contract::{AppName, Drain, EnvironmentName, HealthGate, HostName, SecretName, Weight, judge::Thresholds};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -14,7 +15,8 @@ pub struct Pipeline {
     pub source: Source,
     pub build: Build,
     pub registry: Registry,
-    pub channel: Channel,
+    pub channel: Place,
+    pub store: Place,
     pub test: Test,
     pub staging: Environment,
     pub production: Environment,
@@ -79,8 +81,8 @@ pub enum RegistryAuth {
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Channel {
-    /// Under `.release/channel` unless a path is given.
+pub enum Place {
+    /// Below `.release/` unless a path is given.
     Directory(Option<PathBuf>),
     S3 {
         bucket: String,
@@ -157,12 +159,50 @@ pub struct Environment {
     pub bake: Duration,
     /// How long hosts follow a rollout without hearing from its controller.
     pub lease_ttl: Duration,
+    /// When no release goes on to here.
+    pub freeze: Vec<Freeze>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Smoke {
+    pub method: Method,
     pub path: String,
     pub status: u16,
+    /// A JSON pointer (RFC 6901) that the answer must hold …
+    pub pointer: Option<String>,
+    /// … and what must stand there.
+    pub equals: Option<String>,
+    /// The longest that an answer may take.
+    pub within: Option<Duration>,
+    /// For how long it is asked again until it answers so.
+    pub deadline: Duration,
+}
+
+/// Without a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    Get,
+    Head,
+    Options,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl Method {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Options => "OPTIONS",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]

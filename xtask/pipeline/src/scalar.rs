@@ -8,12 +8,13 @@ mod word;
 
 pub use name::{BenchName, ProfileName, ServiceName, VariableName};
 pub use number::{Version, Whole};
-pub use path::{AnyPath, Endpoint, ProjectPath, Repository, UrlPath};
+pub use path::{AnyPath, Endpoint, JsonPointer, ProjectPath, Repository, UrlPath};
 pub use time::{HOUR, MINUTE, SECOND, Time};
 pub use word::{Prose, Word};
 
 use crate::form::Scalar;
-use crate::model::{Builder, RegistryAuth};
+use crate::freeze::Freeze;
+use crate::model::{Builder, Method, RegistryAuth};
 use crate::node::Value;
 use schemars::{Schema, json_schema};
 
@@ -77,3 +78,31 @@ keyword!(RegistryAuth {
     "docker-config" => Self::DockerConfig,
     "env" => Self::Env,
 });
+keyword!(Method {
+    "GET" => Self::Get,
+    "HEAD" => Self::Head,
+    "OPTIONS" => Self::Options,
+    "POST" => Self::Post,
+    "PUT" => Self::Put,
+    "PATCH" => Self::Patch,
+    "DELETE" => Self::Delete,
+});
+
+impl Scalar for Freeze {
+    type Value = Self;
+
+    fn expected() -> String {
+        "a span of every week or of days, and its time zone (such as `Fri 18:00 – Mon 09:00 Asia/Seoul` or \
+         `2026-12-24 18:00 – 2026-12-27 09:00 Asia/Seoul`)"
+            .to_owned()
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        Self::parse(value.text()?)
+    }
+
+    fn schema() -> Schema {
+        let day = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun|[0-9]{4}-[0-9]{2}-[0-9]{2}) [0-9]{1,2}:[0-9]{2}";
+        json_schema!({ "type": "string", "pattern": format!("^{day} [–-] {day} [A-Za-z0-9_+/-]+$") })
+    }
+}

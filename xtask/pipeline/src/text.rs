@@ -8,7 +8,7 @@ mod program;
 mod run;
 mod site;
 
-pub use build::{Build, Channel, Registry, S3, Source};
+pub use build::{Build, Place, Registry, S3, Source};
 pub use environment::{Approval, Canary, Environment, Environments, Step};
 pub use program::{Bench, Seed};
 pub use run::{Drain, Env, Health, Migrate, Service, ServiceHealth, Test};
@@ -42,7 +42,10 @@ form! {
         /// Where images are kept. Left out on the local ground: the registry embedded there.
         registry: Registry,
         /// Where hosts learn what to run. Left out: the directory `.release/channel`.
-        channel: Channel,
+        channel: Place,
+        /// Where releases, their journals, leases and histories are kept, so that every machine that reaches it can carry a
+        /// release on. Left out: the directory `.release`.
+        store: Place,
         /// Configuration, wherever the app runs. `test` and each environment may say more.
         env: Env,
         /// When the app counts as ready, wherever it runs.

@@ -37,6 +37,7 @@ pub fn pipeline(
     let build = check.build();
     let registry = check.registry();
     let channel = check.channel();
+    let store = check.store();
     let test = check.test();
     let environments = settings.environments.or_empty(settings.at);
     let staging = check.environment(&environments.staging, environments.at, false);
@@ -59,6 +60,7 @@ pub fn pipeline(
         build,
         registry,
         channel: channel?,
+        store: store?,
         test: test?,
         staging: staging?,
         production: production?,

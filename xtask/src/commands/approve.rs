@@ -1,7 +1,7 @@
 //! `approve` and `reject`: the answer to a release that waits.
 
 use crate::context::Context;
-use crate::engine::{self, How, Release, Run};
+use crate::engine::{self, How, Records, Release, Run};
 use crate::failure::{Failure, Result};
 use crate::preflight::{self, Install};
 use crate::project::Project;
@@ -12,25 +12,27 @@ pub async fn approve(profile: &str, id: &str, report: &Report) -> Result<()> {
     let since = Instant::now();
     let project = Project::find()?;
     let pipeline = project.pipeline(profile)?;
-    let release = Release::find(&project, id)?;
+    let records = Records::open(&project, &pipeline)?;
+    let release = Release::find(&records, id).await?;
     let asked = pipeline.production.approval.clone().ok_or_else(|| {
         Failure::bad_input("production asks for no approval in pipeline.yaml")
             .next(format!("cargo xtask release --resume {}", release.id))
     })?;
     let docker = preflight::engine(Install::Never).await?;
-    engine::approve(&project, &asked, &release)?;
+    engine::approve(&records, &asked, &release).await?;
     let context = Context::open(project, pipeline, report.clone(), docker).await?;
     let ready = since.elapsed();
-    let mut run = Run::resume(&context, release)?;
+    let mut run = Run::resume(&context, release).await?;
     run.go(&How::Ask).await?;
     super::release::finish(&run, ready);
     Ok(())
 }
 
-pub fn reject(id: &str, reason: &str, report: &Report) -> Result<()> {
+pub async fn reject(profile: &str, id: &str, reason: &str, report: &Report) -> Result<()> {
     let project = Project::find()?;
-    let release = Release::find(&project, id)?;
-    engine::reject(&project, &release, reason)?;
+    let records = Records::open(&project, &project.pipeline(profile)?)?;
+    let release = Release::find(&records, id).await?;
+    engine::reject(&records, &release, reason).await?;
     let text = format!("release {} is rejected: {reason}", release.id);
     report.data(
         "rejected",

@@ -1,6 +1,6 @@
 //! `doctor`: what is in the way of a release, each with what to type; the same words `release` would use.
 
-use crate::engine::{Event, Journal, Release};
+use crate::engine::{Event, Journal, Records, Release};
 use crate::failure::{Exit, Failure, Result};
 use crate::preflight::{self, Install};
 use crate::project::Project;
@@ -25,7 +25,10 @@ pub async fn doctor(profile: &str, install: bool, report: &Report) -> Result<()>
         Err(failure) => found.push(failure),
     }
     found.extend(ground_failure(&project));
-    found.extend(last_failure(&project)?);
+    if let Ok(pipeline) = project.pipeline(profile) {
+        let records = Records::open(&project, &pipeline)?;
+        found.extend(last_failure(&records).await?);
+    }
     let mut text: String = sound.iter().map(|line| format!("✓ {line}\n")).collect();
     for failure in &found {
         text.push_str(&format!(
@@ -65,11 +68,11 @@ fn ground_failure(project: &Project) -> Option<Failure> {
 }
 
 /// How the newest release ended, where it did not end well: the app that exited, that listens nowhere, whose tests fail.
-fn last_failure(project: &Project) -> Result<Option<Failure>> {
-    let Some(release) = Release::list(project)?.pop() else {
+async fn last_failure(records: &Records) -> Result<Option<Failure>> {
+    let Some(release) = Release::newest(records, 1).await?.pop() else {
         return Ok(None);
     };
-    let entries = Journal::read(&project.release(release.id).join("journal"))?.unwrap_or_default();
+    let entries = Journal::read(records, release.id).await?;
     let failed = entries.iter().rev().find_map(|entry| match &entry.event {
         Event::StageFailed { stage, what, why } => Some((*stage, what, why)),
         _ => None,

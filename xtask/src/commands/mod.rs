@@ -13,3 +13,4 @@ pub mod schema;
 pub mod seed;
 pub mod status;
 pub mod test;
+pub mod unlock;

@@ -1,7 +1,7 @@
 //! `plan`: what `release` would do; the very value it runs.
 
-use crate::engine::{History, Settled};
-use crate::failure::Result;
+use crate::engine::{History, Records, Settled};
+use crate::failure::{Failure, Result};
 use crate::git;
 use crate::plan::{self, Facts, SourceFacts, config_digest};
 use crate::project::Project;
@@ -12,17 +12,22 @@ pub async fn plan(profile: &str, report: &Report) -> Result<()> {
     let project = Project::find()?;
     let pipeline = project.pipeline(profile)?;
     let source = git::facts(&project).await?;
-    let plan = plan::plan(&pipeline, &facts(&project, &pipeline, source)?);
+    let records = Records::open(&project, &pipeline)?;
+    let plan = plan::plan(&pipeline, &facts(&records, &pipeline, source).await?);
     report.data("plan", &plan.to_string(), &plan);
     Ok(())
 }
 
-pub fn facts(project: &Project, pipeline: &Pipeline, source: SourceFacts) -> Result<Facts> {
-    let running = |name| Ok(History::load(project, name)?.latest().map(Settled::running));
+pub async fn facts(records: &Records, pipeline: &Pipeline, source: SourceFacts) -> Result<Facts> {
+    let running = async |name| {
+        let history = History::load(records, name).await?;
+        Ok::<_, Failure>(history.latest().map(Settled::running))
+    };
     Ok(Facts {
+        now: jiff::Timestamp::now(),
         source,
         config: config_digest(pipeline),
-        staging: running(&pipeline.staging.name)?,
-        production: running(&pipeline.production.name)?,
+        staging: running(&pipeline.staging.name).await?,
+        production: running(&pipeline.production.name).await?,
     })
 }

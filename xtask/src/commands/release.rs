@@ -3,7 +3,7 @@
 use super::plan::facts;
 use crate::cli::ReleaseArgs;
 use crate::context::Context;
-use crate::engine::{How, Release, Run, new_release};
+use crate::engine::{Haste, How, Records, Release, Run, new_release};
 use crate::failure::{Failure, Result};
 use crate::plan;
 use crate::preflight::{self, Install};
@@ -32,7 +32,8 @@ pub async fn release(profile: &str, args: ReleaseArgs, report: &Report) -> Resul
     };
     let docker = preflight::engine(install).await?;
     let how = if args.yes { How::Yes } else { How::Ask };
-    let facts = facts(&project, &pipeline, source.clone())?;
+    let records = Records::open(&project, &pipeline)?;
+    let facts = facts(&records, &pipeline, source.clone()).await?;
     let plan = plan::plan(&pipeline, &facts);
     if let (Some(live), None) = (plan.already_live, &args.resume)
         && super::status::runs_everywhere(&project, &pipeline, live).await?
@@ -50,7 +51,7 @@ pub async fn release(profile: &str, args: ReleaseArgs, report: &Report) -> Resul
     let ready = since.elapsed();
     let mut run = match &args.resume {
         Some(id) => {
-            let release = Release::find(&context.project, id)?;
+            let release = Release::find(&context.records, id).await?;
             if release.source != source {
                 return Err(
                     Failure::bad_input(format!("release {} was begun from another source tree", release.id))
@@ -58,11 +59,15 @@ pub async fn release(profile: &str, args: ReleaseArgs, report: &Report) -> Resul
                         .next("cargo xtask release, for a new release of this tree"),
                 );
             }
-            Run::resume(&context, release)?
+            Run::resume(&context, release).await?
         }
-        None => Run::begin(&context, new_release(&context, source))?,
+        None => Run::begin(&context, new_release(&context, source)).await?,
     };
     report.note(&format!("release {}", run.release.id));
+    if args.fast || args.despite_freeze {
+        let reason = args.reason.unwrap_or_default();
+        run.hasten(Haste::new(args.fast, args.despite_freeze, reason)).await?;
+    }
     run.go(&how).await?;
     finish(&run, ready);
     Ok(())

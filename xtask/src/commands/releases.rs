@@ -1,6 +1,6 @@
 //! `releases`, `show` and `logs`: what was done.
 
-use crate::engine::{Entry, Event, Journal, Release};
+use crate::engine::{Entry, Event, Haste, Journal, Records, Release};
 use crate::failure::{Failure, OrFail, Result};
 use crate::plan::StageName;
 use crate::project::Project;
@@ -11,11 +11,12 @@ use std::time::Duration;
 
 const SHOWN: usize = 30;
 
-pub fn releases(report: &Report) -> Result<()> {
+pub async fn releases(profile: &str, report: &Report) -> Result<()> {
     let project = Project::find()?;
+    let records = Records::open(&project, &project.pipeline(profile)?)?;
     let mut rows = Vec::new();
-    for release in Release::list(&project)?.into_iter().rev().take(SHOWN) {
-        let state = state(&entries(&project, &release)?);
+    for release in Release::newest(&records, SHOWN).await? {
+        let state = state(&Journal::read(&records, release.id).await?);
         rows.push((release, state));
     }
     let mut text = String::new();
@@ -38,10 +39,11 @@ pub fn releases(report: &Report) -> Result<()> {
     Ok(())
 }
 
-pub fn show(id: &str, report: &Report) -> Result<()> {
+pub async fn show(profile: &str, id: &str, report: &Report) -> Result<()> {
     let project = Project::find()?;
-    let release = Release::find(&project, id)?;
-    let entries = entries(&project, &release)?;
+    let records = Records::open(&project, &project.pipeline(profile)?)?;
+    let release = Release::find(&records, id).await?;
+    let entries = Journal::read(&records, release.id).await?;
     let mut text = format!("release   {}\nstate     {}\n", release.id, state(&entries));
     text.push_str(&format!(
         "source    {} on {}\n",
@@ -76,9 +78,10 @@ pub fn show(id: &str, report: &Report) -> Result<()> {
     Ok(())
 }
 
-pub fn logs(id: &str, stage: Option<StageName>, report: &Report) -> Result<()> {
+pub async fn logs(profile: &str, id: &str, stage: Option<StageName>, report: &Report) -> Result<()> {
     let project = Project::find()?;
-    let release = Release::find(&project, id)?;
+    let records = Records::open(&project, &project.pipeline(profile)?)?;
+    let release = Release::find(&records, id).await?;
     let folder = project.release(release.id).join("logs");
     let mut files: Vec<_> = match std::fs::read_dir(&folder) {
         Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
@@ -110,10 +113,6 @@ pub fn logs(id: &str, stage: Option<StageName>, report: &Report) -> Result<()> {
     Ok(())
 }
 
-fn entries(project: &Project, release: &Release) -> Result<Vec<Entry>> {
-    Ok(Journal::read(&project.release(release.id).join("journal"))?.unwrap_or_default())
-}
-
 /// Where a release stands, in a word or two.
 pub fn state(entries: &[Entry]) -> String {
     let last = entries
@@ -122,6 +121,7 @@ pub fn state(entries: &[Entry]) -> String {
         .find(|entry| !matches!(entry.event, Event::Step { .. }));
     match last.map(|entry| &entry.event) {
         None | Some(Event::Begun { .. }) => "begun".to_owned(),
+        Some(Event::Hastened(_)) => "begun, in haste".to_owned(),
         Some(Event::Finished) => "live".to_owned(),
         Some(Event::Parked { .. }) => "waits for approval".to_owned(),
         Some(Event::Approved { .. }) => "approved".to_owned(),
@@ -156,6 +156,19 @@ fn line(entry: &Entry) -> Option<String> {
         } => {
             let to = to.map_or("nothing".to_owned(), |to| to.to_string());
             format!("{environment} returned to {to}: {because}")
+        }
+        Event::Hastened(Haste {
+            fast,
+            despite_freeze,
+            reason,
+            by,
+        }) => {
+            let what = match (fast, despite_freeze) {
+                (true, true) => "with short bakes and despite the freeze",
+                (true, false) => "with short bakes",
+                (false, _) => "despite the freeze",
+            };
+            format!("asked for by {by} {what}: {reason}")
         }
         Event::Finished => "live".to_owned(),
     })

@@ -1,7 +1,7 @@
 //! `rollback ENV`: back to a release that was good, front end and all.
 
 use crate::context::Context;
-use crate::engine::{History, Lease, Settled};
+use crate::engine::{History, Lease, Records, Settled};
 use crate::failure::{Exit, Failure, Result};
 use crate::plan;
 use crate::preflight::{self, Install};
@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 pub async fn rollback(profile: &str, name: &str, to: Option<&str>, report: &Report) -> Result<()> {
     let project = Project::find()?;
     let pipeline = project.pipeline(profile)?;
-    let environment = find_environment(&pipeline, name)?.clone();
-    let history = History::load(&project, &environment.name)?;
+    let environment = plan::find_environment(&pipeline, name)?.clone();
+    let records = Records::open(&project, &pipeline)?;
+    let history = History::load(&records, &environment.name).await?;
     let target = target(&history, &environment.name, to)?.clone();
     let docker = preflight::engine(Install::Never).await?;
     let context = Context::open(project, pipeline, report.clone(), docker).await?;
@@ -36,20 +37,6 @@ pub async fn rollback(profile: &str, name: &str, to: Option<&str>, report: &Repo
         serde_json::json!({ "environment": environment.name, "release": release }),
     );
     Ok(())
-}
-
-fn find_environment<'a>(pipeline: &'a pipeline::model::Pipeline, name: &str) -> Result<&'a Environment> {
-    let known: Vec<&str> = plan::environments(pipeline)
-        .iter()
-        .map(|environment| environment.name.as_str())
-        .collect();
-    let found = EnvironmentName::parse(name)
-        .ok()
-        .and_then(|name| plan::environment(pipeline, &name));
-    found.ok_or_else(|| {
-        let name: String = name.chars().take(40).collect();
-        Failure::bad_input(format!("there is no environment `{name}`")).why(format!("known: {}", known.join(", ")))
-    })
 }
 
 fn target<'a>(history: &'a History, environment: &EnvironmentName, to: Option<&str>) -> Result<&'a Settled> {
@@ -111,7 +98,7 @@ async fn back(context: &Context, environment: &Environment, target: &Settled) ->
     };
     let moved = async {
         rollout.start_beside().await?;
-        rollout.shift(&at_once, |_| Ok(())).await?;
+        rollout.shift(&at_once, async |_| Ok(())).await?;
         rollout.settle().await
     };
     if let Err(failure) = moved.await {
@@ -121,7 +108,7 @@ async fn back(context: &Context, environment: &Environment, target: &Settled) ->
         at: jiff::Timestamp::now(),
         ..target.clone()
     };
-    History::return_to(&context.project, &environment.name, settled)?;
+    History::return_to(&context.records, &environment.name, settled).await?;
     match &flip {
         Some(flip) => flip.finish(context).await.map_err(|failure| failure.exit(Exit::Astray)),
         None => Ok(()),

@@ -1,7 +1,7 @@
 //! `status`: what runs where, and who is changing it.
 
 use crate::context::open_channel;
-use crate::engine::{History, Lease};
+use crate::engine::{History, Lease, Records};
 use crate::failure::{OrFail, Result};
 use crate::local::{Ground, GroundState};
 use crate::plan::environments;
@@ -36,9 +36,10 @@ async fn describe(
     environment: &Environment,
 ) -> Result<(String, serde_json::Value)> {
     let name = &environment.name;
-    let history = History::load(project, name)?;
+    let records = Records::open(project, pipeline)?;
+    let history = History::load(&records, name).await?;
     let settled = history.latest().map(|settled| settled.version.release);
-    let lease = Lease::read(&project.environment(name))?;
+    let lease = Lease::read(&records, name).await?;
     let holder = lease.holder.filter(|holder| holder.expires_at > Timestamp::now());
     let (desired, fleet) = look(project, pipeline, environment).await?;
     let mut text = match settled {

@@ -1,14 +1,12 @@
 //! Approval: asked for, given, refused, and when it no longer counts.
 
-use super::{Entry, Event, Journal, Release, Run};
+use super::{Entry, Event, Journal, Records, Release, Run};
 use crate::failure::{Exit, Failure, Result};
-use crate::project::Project;
 use crate::stages::approval::{Approved, Evidence};
 use crate::user;
-use contract::Digest;
+use contract::{Digest, ReleaseId};
 use jiff::Timestamp;
 use pipeline::model::Approval;
-use std::io::{IsTerminal as _, Write as _};
 
 /// How an approval is to be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +18,7 @@ pub enum How {
 }
 
 impl Run<'_> {
-    pub(super) fn decide(&mut self, asked: &Approval, evidence: &Evidence, how: &How) -> Result<Approved> {
+    pub(super) async fn decide(&mut self, asked: &Approval, evidence: &Evidence, how: &How) -> Result<Approved> {
         let digest = evidence.digest();
         if let Some(given) = given(self.journal.entries()) {
             if given.evidence == digest {
@@ -32,36 +30,25 @@ impl Run<'_> {
                     .next("cargo xtask release"),
             );
         }
-        self.journal.append(Event::Parked { evidence: digest })?;
+        self.journal.append(Event::Parked { evidence: digest }).await?;
         let approved = match how {
             How::Yes => Approved {
                 by: user::name(),
                 via: "--yes".to_owned(),
                 evidence: digest,
             },
-            How::Ask if self.can_ask() => self.ask(asked, evidence)?,
+            How::Ask if self.context.report.can_ask() => self.ask(asked, evidence).await?,
             How::Ask => return Err(self.parked(evidence)),
         };
         let Approved { by, via, evidence } = approved.clone();
-        self.journal.append(Event::Approved { by, via, evidence })?;
+        self.journal.append(Event::Approved { by, via, evidence }).await?;
         Ok(approved)
     }
 
-    fn can_ask(&self) -> bool {
-        !self.context.report.json() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
-    }
-
-    fn ask(&mut self, asked: &Approval, evidence: &Evidence) -> Result<Approved> {
+    async fn ask(&mut self, asked: &Approval, evidence: &Evidence) -> Result<Approved> {
         expect_approver(asked)?;
-        let question = format!("\n{evidence}\nPut this into production? [y/N] ");
-        let answer = self.context.report.pause(|| {
-            eprint!("{question}");
-            let _ = std::io::stderr().flush();
-            let mut answer = String::new();
-            std::io::stdin().read_line(&mut answer).map(|_| answer)
-        });
-        let answer = answer.map_err(|error| Failure::failed(format!("the answer cannot be read: {error}")))?;
-        if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+        let question = format!("\n{evidence}\nPut this into production?");
+        if self.context.report.ask(&question)? {
             return Ok(Approved {
                 by: user::name(),
                 via: "terminal".to_owned(),
@@ -69,10 +56,8 @@ impl Run<'_> {
             });
         }
         let reason = "answered no on the terminal".to_owned();
-        self.journal.append(Event::Rejected {
-            by: user::name(),
-            reason,
-        })?;
+        let by = user::name();
+        self.journal.append(Event::Rejected { by, reason }).await?;
         Err(
             Failure::new(Exit::Refused, format!("release {} was rejected", self.release.id))
                 .world("staging runs it; production is as before"),
@@ -90,8 +75,11 @@ impl Run<'_> {
     }
 }
 
+/// A yes to less haste is none to more.
 fn given(entries: &[Entry]) -> Option<Approved> {
-    entries.iter().rev().find_map(|entry| match &entry.event {
+    let since = entries.iter().rev();
+    let mut since = since.take_while(|entry| !matches!(entry.event, Event::Hastened(_)));
+    since.find_map(|entry| match &entry.event {
         Event::Approved { by, via, evidence } => Some(Approved {
             by: by.clone(),
             via: via.clone(),
@@ -120,8 +108,8 @@ fn expect_approver(asked: &Approval) -> Result<()> {
 }
 
 /// Says yes to a parked release, for what it was parked with. The release goes on from there.
-pub fn approve(project: &Project, asked: &Approval, release: &Release) -> Result<()> {
-    let mut journal = undecided(project, release)?;
+pub async fn approve(records: &Records, asked: &Approval, release: &Release) -> Result<()> {
+    let mut journal = undecided(records, release).await?;
     let (evidence, at) = parked(journal.entries()).ok_or_else(|| {
         Failure::bad_input(format!("release {} does not wait for approval", release.id))
             .next(format!("cargo xtask show {}", release.id))
@@ -139,30 +127,25 @@ pub fn approve(project: &Project, asked: &Approval, release: &Release) -> Result
                 .next("cargo xtask release"),
         );
     }
-    if let Some(newer) = newer_candidate(project, release)? {
+    if let Some(newer) = newer_candidate(records, release).await? {
         return Err(
             Failure::new(Exit::Refused, format!("release {} is superseded", release.id))
                 .why(format!("release {newer} reached approval after it"))
                 .next(format!("cargo xtask approve {newer}")),
         );
     }
-    journal.append(Event::Approved {
-        by: user::name(),
-        via: "approve".to_owned(),
-        evidence,
-    })
+    let (by, via) = (user::name(), "approve".to_owned());
+    journal.append(Event::Approved { by, via, evidence }).await
 }
 
-pub fn reject(project: &Project, release: &Release, reason: &str) -> Result<()> {
-    let mut journal = undecided(project, release)?;
-    journal.append(Event::Rejected {
-        by: user::name(),
-        reason: reason.to_owned(),
-    })
+pub async fn reject(records: &Records, release: &Release, reason: &str) -> Result<()> {
+    let mut journal = undecided(records, release).await?;
+    let (by, reason) = (user::name(), reason.to_owned());
+    journal.append(Event::Rejected { by, reason }).await
 }
 
-fn undecided(project: &Project, release: &Release) -> Result<Journal> {
-    let journal = Journal::open(&project.release(release.id).join("journal"))?;
+async fn undecided(records: &Records, release: &Release) -> Result<Journal> {
+    let journal = Journal::open(records, release.id).await?;
     let decided = journal.entries().iter().rev().find_map(|entry| match &entry.event {
         Event::Rejected { by, reason } => Some((Exit::Refused, format!("was rejected by {by}: {reason}"))),
         Event::Finished => Some((Exit::BadInput, "is finished".to_owned())),
@@ -176,15 +159,12 @@ fn undecided(project: &Project, release: &Release) -> Result<Journal> {
     }
 }
 
-fn newer_candidate(project: &Project, release: &Release) -> Result<Option<contract::ReleaseId>> {
-    for newer in Release::list(project)?
-        .into_iter()
-        .rev()
-        .take_while(|other| other.id > release.id)
-    {
-        let entries = Journal::read(&project.release(newer.id).join("journal"))?.unwrap_or_default();
-        if parked(&entries).is_some() {
-            return Ok(Some(newer.id));
+async fn newer_candidate(records: &Records, release: &Release) -> Result<Option<ReleaseId>> {
+    let mut ids = records.releases().await?;
+    ids.retain(|id| *id > release.id);
+    for newer in ids.into_iter().rev() {
+        if parked(&Journal::read(records, newer).await?).is_some() {
+            return Ok(Some(newer));
         }
     }
     Ok(None)

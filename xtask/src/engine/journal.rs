@@ -1,19 +1,19 @@
 //! What a release did, line by line, as it did it.
 //!
-//! A line is the first sixteen digits of the SHA-256 of the entry, a space, and the entry as JSON. Every line is on disk
+//! A line is the first sixteen digits of the SHA-256 of the entry, a space, and the entry as JSON. Every line is kept for good
 //! before what it announces is begun, and again before what it records is relied upon. A last line without its end is
-//! what a crash leaves and is cut off; a broken line anywhere else is damage and is named.
+//! what a crash leaves and is cut off; a broken or missing line anywhere else is damage and is named.
 
+use super::Haste;
+use super::records::{Records, journal_key};
 use crate::failure::{Exit, Failure, OrFail, Result};
 use crate::plan::StageName;
 use contract::{Digest, EnvironmentName, ReleaseId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
+use store::{Condition, Revision, Store, WriteError};
 
-pub const JOURNAL_VERSION: u32 = 1;
+pub const JOURNAL_VERSION: u32 = 2;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -66,52 +66,50 @@ pub enum Event {
         to: Option<ReleaseId>,
         because: String,
     },
+    /// Somebody asked for less than pipeline.yaml does.
+    Hastened(Haste),
     Finished,
 }
 
+/// Open for writing. Whoever else writes on it meanwhile is found out at the next entry.
 #[derive(Debug)]
 pub struct Journal {
-    path: PathBuf,
-    file: File,
+    store: Store,
+    key: String,
+    /// The sound lines, as they are kept.
+    kept: Vec<u8>,
+    /// `None` before the first entry.
+    revision: Option<Revision>,
     entries: Vec<Entry>,
 }
 
 impl Journal {
     /// Opens or begins the journal of one release.
-    pub fn open(path: &Path) -> Result<Self> {
-        let failed = || format!("the journal `{}` cannot be opened", path.display());
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).or_fail(failed)?;
+    pub async fn open(records: &Records, release: ReleaseId) -> Result<Self> {
+        let (store, key) = (records.store().clone(), journal_key(release));
+        let mut journal = Self {
+            store,
+            key,
+            kept: Vec::new(),
+            revision: None,
+            entries: Vec::new(),
+        };
+        if let Some((mut bytes, revision)) = fetch(&journal.store, &journal.key).await? {
+            let (entries, sound) = parse(&journal.place(), &bytes)?;
+            bytes.truncate(sound);
+            journal.kept = bytes;
+            journal.revision = Some(revision);
+            journal.entries = entries;
         }
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .or_fail(failed)?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).or_fail(failed)?;
-        let (entries, sound) = parse(path, &bytes)?;
-        // A torn tail goes, so that the next line starts on its own.
-        file.set_len(sound as u64).or_fail(failed)?;
-        file.seek(SeekFrom::End(0)).or_fail(failed)?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            entries,
-        })
+        Ok(journal)
     }
 
-    /// Reads without opening for writing; `None` where there is none.
-    pub fn read(path: &Path) -> Result<Option<Vec<Entry>>> {
-        match std::fs::read(path) {
-            Ok(bytes) => Ok(Some(parse(path, &bytes)?.0)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Failure::failed(format!(
-                "the journal `{}` cannot be read: {error}",
-                path.display()
-            ))),
+    /// What is written in it so far; nothing where there is none.
+    pub async fn read(records: &Records, release: ReleaseId) -> Result<Vec<Entry>> {
+        let (store, key) = (records.store(), journal_key(release));
+        match fetch(store, &key).await? {
+            Some((bytes, _)) => Ok(parse(&store.locate(&key), &bytes)?.0),
+            None => Ok(Vec::new()),
         }
     }
 
@@ -119,18 +117,28 @@ impl Journal {
         &self.entries
     }
 
-    /// On disk when this returns.
-    pub fn append(&mut self, event: Event) -> Result<()> {
+    /// Kept for good when this returns.
+    pub async fn append(&mut self, event: Event) -> Result<()> {
         let entry = Entry {
             sequence: self.entries.len() as u64,
             at: Timestamp::now(),
             event,
         };
-        let failed = || format!("the journal `{}` cannot be written", self.path.display());
+        let failed = || format!("the journal `{}` cannot be written", self.place());
         let json = serde_json::to_string(&entry).or_fail(failed)?;
         let line = format!("{} {json}\n", checksum(&json));
-        self.file.write_all(line.as_bytes()).or_fail(failed)?;
-        self.file.sync_data().or_fail(failed)?;
+        let condition = self.revision.as_ref().map_or(Condition::Absent, Condition::Is);
+        let appended = self
+            .store
+            .append(&self.key, &self.kept, line.as_bytes(), condition)
+            .await;
+        let revision = match appended {
+            Ok(revision) => revision,
+            Err(WriteError::Conflict) => self.landed_already(&line).await?,
+            Err(WriteError::Failed(error)) => return Err(error).or_fail(failed),
+        };
+        self.kept.extend(line.bytes());
+        self.revision = Some(revision);
         self.entries.push(entry);
         Ok(())
     }
@@ -139,6 +147,29 @@ impl Journal {
     pub fn outcome(&self, stage: StageName) -> Option<&serde_json::Value> {
         outcome(&self.entries, stage)
     }
+
+    /// An entry whose answer was lost on the way is sent again and conflicts with itself; that is no conflict.
+    async fn landed_already(&self, line: &str) -> Result<Revision> {
+        match fetch(&self.store, &self.key).await? {
+            Some((bytes, revision)) if bytes == [&self.kept, line.as_bytes()].concat() => Ok(revision),
+            _ => Err(Failure::new(Exit::Locked, "another process carries this release on")
+                .why(format!(
+                    "the journal `{}` has entries that are not from here",
+                    self.place()
+                ))
+                .world("what that process does is not undone")
+                .next("cargo xtask status")),
+        }
+    }
+
+    fn place(&self) -> String {
+        self.store.locate(&self.key)
+    }
+}
+
+async fn fetch(store: &Store, key: &str) -> Result<Option<(Vec<u8>, Revision)>> {
+    let found = store.get(key).await;
+    found.or_fail(|| format!("the journal `{}` cannot be read", store.locate(key)))
 }
 
 /// What a stage that finished, and was not begun again since, found.
@@ -157,8 +188,8 @@ fn checksum(json: &str) -> String {
     Digest::of(json.as_bytes()).hex()[..16].to_owned()
 }
 
-/// The entries, and how many bytes of the file they fill.
-fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<Entry>, usize)> {
+/// The entries, and how many bytes they fill.
+fn parse(place: &str, bytes: &[u8]) -> Result<(Vec<Entry>, usize)> {
     let mut entries = Vec::new();
     let mut sound = 0;
     for (number, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
@@ -166,12 +197,9 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<Entry>, usize)> {
             break;
         }
         let damaged = |why: &str| {
-            Failure::new(
-                Exit::Failed,
-                format!("the journal `{}` is damaged at line {}", path.display(), number + 1),
-            )
-            .why(why.to_owned())
-            .next("restore the file from a backup, or start a new release with `cargo xtask release`")
+            Failure::failed(format!("the journal `{place}` is damaged at line {}", number + 1))
+                .why(why.to_owned())
+                .next("restore it from a backup, or start a new release with `cargo xtask release`")
         };
         let text = std::str::from_utf8(line)
             .map_err(|_| damaged("expected text, found other bytes"))?
@@ -183,13 +211,18 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<Entry>, usize)> {
             return Err(damaged("the checksum does not fit the entry"));
         }
         let entry: Entry = serde_json::from_str(json).map_err(|error| damaged(&error.to_string()))?;
+        if entry.sequence != number as u64 {
+            return Err(damaged(&format!("expected entry {number}, found {}", entry.sequence)));
+        }
         if let Event::Begun { version, .. } = &entry.event
             && *version > JOURNAL_VERSION
         {
-            return Err(damaged(&format!(
-                "it was written by a newer version of this tool (journal version {version})"
-            ))
-            .next("update the tool, then run the command again"));
+            let what = format!("the journal `{place}` was written by a newer version of this tool");
+            return Err(Failure::failed(what)
+                .why(format!(
+                    "it has version {version}; this tool reads up to {JOURNAL_VERSION}"
+                ))
+                .next("update the tool, then run the command again"));
         }
         entries.push(entry);
         sound += line.len();
@@ -200,72 +233,109 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<Entry>, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
-    fn journal_with(events: usize) -> (tempfile::TempDir, PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("journal");
-        let mut journal = Journal::open(&path).unwrap();
-        for number in 0..events {
-            journal
-                .append(Event::Step {
-                    stage: StageName::Build,
-                    text: format!("step {number}"),
-                })
-                .unwrap();
-        }
-        (folder, path)
+    struct Kept {
+        folder: tempfile::TempDir,
+        records: Records,
     }
 
-    #[test]
-    fn every_entry_comes_back() {
-        let (_folder, path) = journal_with(3);
-        let texts: Vec<u64> = Journal::open(&path)
+    impl Kept {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let records = Records::new(Store::directory(folder.path().to_owned()));
+            Self { folder, records }
+        }
+
+        async fn with(events: usize) -> Self {
+            let kept = Self::new();
+            let mut journal = kept.open().await.unwrap();
+            for number in 0..events {
+                let (stage, text) = (StageName::Build, format!("step {number}"));
+                journal.append(Event::Step { stage, text }).await.unwrap();
+            }
+            kept
+        }
+
+        async fn open(&self) -> Result<Journal> {
+            Journal::open(&self.records, release()).await
+        }
+
+        fn path(&self) -> PathBuf {
+            self.folder.path().join(journal_key(release()))
+        }
+    }
+
+    fn release() -> ReleaseId {
+        ReleaseId::from_parts(1, 0)
+    }
+
+    #[tokio::test]
+    async fn every_entry_comes_back() {
+        let kept = Kept::with(3).await;
+        let sequences: Vec<u64> = kept
+            .open()
+            .await
             .unwrap()
             .entries()
             .iter()
             .map(|entry| entry.sequence)
             .collect();
-        assert_eq!(texts, [0, 1, 2]);
+        assert_eq!(sequences, [0, 1, 2]);
     }
 
-    #[test]
-    fn a_tail_torn_anywhere_costs_only_its_own_line() {
-        let (_folder, path) = journal_with(3);
-        let whole = std::fs::read(&path).unwrap();
-        let two_lines = whole
-            .iter()
-            .enumerate()
-            .filter(|(_, byte)| **byte == b'\n')
-            .nth(1)
-            .unwrap()
-            .0
-            + 1;
+    #[tokio::test]
+    async fn a_tail_torn_anywhere_costs_only_its_own_line() {
+        let kept = Kept::with(3).await;
+        let whole = std::fs::read(kept.path()).unwrap();
+        let ends = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+        let two_lines = ends.map(|(at, _)| at + 1).nth(1).unwrap();
         for length in two_lines..whole.len() {
-            std::fs::write(&path, &whole[..length]).unwrap();
-            let mut journal = Journal::open(&path).unwrap();
+            std::fs::write(kept.path(), &whole[..length]).unwrap();
+            let mut journal = kept.open().await.unwrap();
             assert_eq!(journal.entries().len(), 2, "cut at {length}");
-            journal.append(Event::Finished).unwrap();
-            assert_eq!(
-                Journal::open(&path).unwrap().entries().len(),
-                3,
-                "cut at {length}, then written"
-            );
+            journal.append(Event::Finished).await.unwrap();
+            let entries = kept.open().await.unwrap().entries().len();
+            assert_eq!(entries, 3, "cut at {length}, then written");
         }
     }
 
-    #[test]
-    fn a_changed_byte_is_damage_and_is_named_by_line() {
-        let (_folder, path) = journal_with(3);
-        let mut bytes = std::fs::read(&path).unwrap();
-        let middle = bytes.iter().position(|&byte| byte == b'\n').unwrap() + 30;
-        bytes[middle] ^= 1;
-        std::fs::write(&path, bytes).unwrap();
-        assert!(
-            Journal::open(&path)
-                .unwrap_err()
-                .to_string()
-                .contains("damaged at line 2")
-        );
+    #[tokio::test]
+    async fn of_two_who_write_the_second_is_refused_and_nothing_is_lost() {
+        let kept = Kept::with(1).await;
+        let (mut one, mut other) = (kept.open().await.unwrap(), kept.open().await.unwrap());
+        one.append(Event::Finished).await.unwrap();
+        assert_eq!(other.append(Event::Finished).await.unwrap_err().exit, Exit::Locked);
+        assert_eq!(kept.open().await.unwrap().entries(), one.entries());
+    }
+
+    #[tokio::test]
+    async fn a_changed_byte_or_a_missing_line_is_damage_and_is_named_by_line() {
+        let kept = Kept::with(3).await;
+        let whole = std::fs::read(kept.path()).unwrap();
+        let first = whole.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+        let second = first + whole[first..].iter().position(|&byte| byte == b'\n').unwrap() + 1;
+        let mut changed = whole.clone();
+        changed[first + 30] ^= 1;
+        let without = [&whole[..first], &whole[second..]].concat();
+        for damaged in [changed, without] {
+            std::fs::write(kept.path(), damaged).unwrap();
+            let failure = kept.open().await.unwrap_err().to_string();
+            assert!(failure.contains("damaged at line 2"), "{failure}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_journal_of_a_newer_tool_is_refused_by_its_version() {
+        let kept = Kept::new();
+        let begun = Event::Begun {
+            version: JOURNAL_VERSION + 1,
+            release: release(),
+            profile: "local".to_owned(),
+        };
+        kept.open().await.unwrap().append(begun).await.unwrap();
+        let failure = kept.open().await.unwrap_err().to_string();
+        assert!(failure.contains("newer version of this tool"), "{failure}");
     }
 
     #[test]

@@ -1,23 +1,28 @@
 //! One release mutates an environment at a time.
 //!
-//! A lease is a file: who holds it, until when, and how often it has changed hands (the fence). It is renewed while it is
+//! A lease is a document: who holds it, until when, and how often it has changed hands (the fence). It is renewed while it is
 //! held, given back when done, and taken over once it has run out. Whoever was too late finds its generations too low:
 //! hosts accept only what rises, and every acquisition raises the fence.
 
+use super::records::{Records, lease_key};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, OrFail, Result};
-use crate::files;
-use contract::{Desired, Fence, ReleaseId};
+use contract::{Desired, EnvironmentName, Fence, ReleaseId};
 use jiff::{SignedDuration, Timestamp};
 use pipeline::model::Environment;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 const TTL: SignedDuration = SignedDuration::from_secs(15);
 const RENEW_EVERY: Duration = Duration::from_secs(4);
+const GIVE_BACK_WITHIN: Duration = Duration::from_secs(5);
+/// Several who want the same lease in one moment; each attempt of theirs lets one of them through.
+const ATTEMPTS: u32 = 20;
+const RETRY_AFTER: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,8 +44,10 @@ pub struct Holder {
 /// Held until dropped; the fence it was acquired with goes into every generation published under it.
 #[derive(Debug)]
 pub struct Lease {
-    folder: PathBuf,
+    records: Records,
+    environment: EnvironmentName,
     pub fence: Fence,
+    lost: Arc<AtomicBool>,
     renewal: JoinHandle<()>,
 }
 
@@ -53,15 +60,20 @@ impl Lease {
         let current = current.or_fail(|| format!("the channel of `{name}` cannot be read"))?;
         let generation = current.and_then(|(envelope, _)| serde_json::from_str::<Desired>(&envelope.document).ok());
         let published = generation.map(|desired| desired.generation.fence()).unwrap_or_default();
-        Self::acquire(&context.project.environment(name), published, release)
+        Self::acquire(&context.records, name, published, release).await
     }
 
-    /// Takes the environment whose state is in `folder`, or says who has it.
-    fn acquire(folder: &Path, above: Fence, release: ReleaseId) -> Result<Self> {
+    /// Takes the environment, or says who has it.
+    async fn acquire(
+        records: &Records,
+        environment: &EnvironmentName,
+        above: Fence,
+        release: ReleaseId,
+    ) -> Result<Self> {
         let who = holder_name();
-        let fence = update(folder, |file, now| {
+        let take = |file: &mut LeaseFile, now| {
             if let Some(holder) = file.holder.as_ref().filter(|holder| holder.expires_at > now) {
-                return Err(locked(folder, holder, now));
+                return Err(locked(environment, holder, now));
             }
             file.fence = file.fence.max(above).next();
             file.holder = Some(Holder {
@@ -71,65 +83,119 @@ impl Lease {
                 expires_at: now + TTL,
             });
             Ok(file.fence)
-        })?;
-        let renewal = tokio::spawn(renew(folder.to_owned(), fence));
+        };
+        let fence = update(records, environment, take).await?;
+        let lost = Arc::new(AtomicBool::new(false));
+        let renewal = tokio::spawn(renew(records.clone(), environment.clone(), fence, lost.clone()));
         Ok(Self {
-            folder: folder.to_owned(),
+            records: records.clone(),
+            environment: environment.clone(),
             fence,
+            lost,
             renewal,
         })
     }
 
-    pub fn read(folder: &Path) -> Result<LeaseFile> {
-        let path = folder.join("lease.json");
-        Ok(files::read_json(&path)
-            .or_fail(|| "the lease cannot be read".to_owned())?
-            .unwrap_or_default())
+    /// Before anything is written that others would see. Whoever is not told in time is refused by what it writes to.
+    pub fn expect_held(&self) -> Result<()> {
+        if self.is_held() {
+            return Ok(());
+        }
+        let environment = &self.environment;
+        Err(Failure::new(
+            Exit::Locked,
+            format!("the lease of `{environment}` was lost to another release"),
+        )
+        .why("it was not renewed in time, or `unlock` took it away")
+        .next("cargo xtask status"))
+    }
+
+    pub fn is_held(&self) -> bool {
+        !self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Takes the lease from whoever has it. The fence rises, so that nothing they still write counts.
+    pub async fn take_away(records: &Records, environment: &EnvironmentName) -> Result<Option<Holder>> {
+        let free = |file: &mut LeaseFile, _| {
+            let holder = file.holder.take();
+            if holder.is_some() {
+                file.fence = file.fence.next();
+            }
+            Ok(holder)
+        };
+        update(records, environment, free).await
+    }
+
+    pub async fn read(records: &Records, environment: &EnvironmentName) -> Result<LeaseFile> {
+        let found = records.read(&lease_key(environment)).await?;
+        Ok(found.map(|(file, _)| file).unwrap_or_default())
     }
 }
 
 impl Drop for Lease {
+    /// A lease that cannot be given back runs out by itself.
     fn drop(&mut self) {
         self.renewal.abort();
-        // A lease that cannot be given back runs out by itself.
-        let _ = update(&self.folder, |file, _| {
+        let give_back = |file: &mut LeaseFile, _| {
             if file.fence == self.fence {
                 file.holder = None;
             }
             Ok(())
+        };
+        // Here and now: the process may be about to end, and whoever comes next should not have to wait.
+        let given_back = update(&self.records, &self.environment, give_back);
+        let _ = tokio::task::block_in_place(|| {
+            Handle::current().block_on(tokio::time::timeout(GIVE_BACK_WITHIN, given_back))
         });
     }
 }
 
-async fn renew(folder: PathBuf, fence: Fence) {
+async fn renew(records: Records, environment: EnvironmentName, fence: Fence, lost: Arc<AtomicBool>) {
     loop {
         tokio::time::sleep(RENEW_EVERY).await;
-        let renewed = update(&folder, |file, now| {
-            if let Some(holder) = file.holder.as_mut().filter(|_| file.fence == fence) {
+        let prolong = |file: &mut LeaseFile, now| {
+            let own = file.holder.as_mut().filter(|_| file.fence == fence);
+            let is_ours = own.is_some();
+            if let Some(holder) = own {
                 holder.expires_at = now + TTL;
             }
-            Ok(())
-        });
-        if let Err(failure) = renewed {
-            tracing::warn!("the lease could not be renewed: {failure}");
+            Ok(is_ours)
+        };
+        match update(&records, &environment, prolong).await {
+            Ok(true) => {}
+            Ok(false) => return lost.store(true, Ordering::Relaxed),
+            Err(failure) => tracing::warn!("the lease could not be renewed: {failure}"),
         }
     }
 }
 
-/// Reads, changes and writes the lease under a lock that ends with the process.
-fn update<T>(folder: &Path, change: impl FnOnce(&mut LeaseFile, Timestamp) -> Result<T>) -> Result<T> {
-    let failed = || format!("the lease in `{}` cannot be changed", folder.display());
-    std::fs::create_dir_all(folder).or_fail(failed)?;
-    let lock = File::create(folder.join("lease.lock")).or_fail(failed)?;
-    lock.lock().or_fail(failed)?;
-    let mut file = Lease::read(folder)?;
-    let result = change(&mut file, Timestamp::now())?;
-    files::write_json(&folder.join("lease.json"), &file).or_fail(failed)?;
-    Ok(result)
+/// Reads, changes and writes the lease; again from the beginning if somebody else was quicker.
+async fn update<T>(
+    records: &Records,
+    environment: &EnvironmentName,
+    change: impl Fn(&mut LeaseFile, Timestamp) -> Result<T>,
+) -> Result<T> {
+    let key = lease_key(environment);
+    for _ in 0..ATTEMPTS {
+        let (before, revision) = match records.read::<LeaseFile>(&key).await? {
+            Some((file, revision)) => (file, Some(revision)),
+            None => (LeaseFile::default(), None),
+        };
+        let mut file = before.clone();
+        let result = change(&mut file, Timestamp::now())?;
+        if file == before || records.write(&key, &file, revision.as_ref()).await?.is_some() {
+            return Ok(result);
+        }
+        tokio::time::sleep(RETRY_AFTER).await;
+    }
+    Err(
+        Failure::new(Exit::Locked, format!("the lease of `{environment}` cannot be changed"))
+            .why(format!("it was changed by others {ATTEMPTS} times in a row"))
+            .next("cargo xtask status"),
+    )
 }
 
-fn locked(folder: &Path, holder: &Holder, now: Timestamp) -> Failure {
-    let environment = folder.file_name().unwrap_or_default().to_string_lossy();
+fn locked(environment: &EnvironmentName, holder: &Holder, now: Timestamp) -> Failure {
     let held = now.duration_since(holder.since).as_secs();
     let left = holder.expires_at.duration_since(now).as_secs();
     Failure::new(
@@ -141,7 +207,9 @@ fn locked(folder: &Path, holder: &Holder, now: Timestamp) -> Failure {
         holder.who
     ))
     .world("nothing was touched")
-    .next("wait for it to end (`cargo xtask status`), then run the command again")
+    .next(format!(
+        "wait for it to end (`cargo xtask status`), then run the command again; if its machine is gone for good: cargo xtask unlock {environment}"
+    ))
 }
 
 fn holder_name() -> String {
@@ -152,39 +220,89 @@ fn holder_name() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use store::Store;
 
     fn release(number: u64) -> ReleaseId {
         ReleaseId::from_parts(number, 0)
     }
 
-    #[tokio::test]
-    async fn one_of_two_gets_the_lease_and_the_other_is_told_who_has_it() {
+    fn records() -> (tempfile::TempDir, Records) {
         let folder = tempfile::tempdir().unwrap();
-        let held = Lease::acquire(folder.path(), Fence(0), release(1)).unwrap();
-        let refused = Lease::acquire(folder.path(), Fence(0), release(2)).unwrap_err();
+        let records = Records::new(Store::directory(folder.path().to_owned()));
+        (folder, records)
+    }
+
+    fn production() -> EnvironmentName {
+        EnvironmentName::parse("production").unwrap()
+    }
+
+    async fn acquire(records: &Records, number: u64) -> Result<Lease> {
+        Lease::acquire(records, &production(), Fence(0), release(number)).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn one_of_two_gets_the_lease_and_the_other_is_told_who_has_it() {
+        let (_folder, records) = records();
+        let held = acquire(&records, 1).await.unwrap();
+        let refused = acquire(&records, 2).await.unwrap_err();
         assert_eq!(refused.exit, Exit::Locked);
         assert!(refused.to_string().contains(&release(1).to_string()), "{refused}");
         drop(held);
-        assert_eq!(
-            Lease::acquire(folder.path(), Fence(0), release(2)).unwrap().fence,
-            Fence(2)
-        );
+        assert_eq!(acquire(&records, 2).await.unwrap().fence, Fence(2));
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_many_at_once_exactly_one_gets_the_lease() {
+        let (_folder, records) = records();
+        let racers = (1..=8).map(|number| {
+            let records = records.clone();
+            tokio::spawn(async move { acquire(&records, number).await })
+        });
+        let mut held = Vec::new();
+        for racer in racers.collect::<Vec<_>>() {
+            match racer.await.unwrap() {
+                Ok(lease) => held.push(lease),
+                Err(failure) => assert_eq!(failure.exit, Exit::Locked),
+            }
+        }
+        assert_eq!(held.len(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn a_lease_that_ran_out_is_taken_over_with_a_higher_fence() {
-        let folder = tempfile::tempdir().unwrap();
-        let lost = Lease::acquire(folder.path(), Fence(0), release(1)).unwrap();
+        let (_folder, records) = records();
+        let lost = acquire(&records, 1).await.unwrap();
         lost.renewal.abort();
-        update(folder.path(), |file, now| {
+        let end = |file: &mut LeaseFile, now| {
             file.holder.as_mut().unwrap().expires_at = now;
             Ok(())
-        })
-        .unwrap();
-        let taken = Lease::acquire(folder.path(), Fence(0), release(2)).unwrap();
+        };
+        update(&records, &production(), end).await.unwrap();
+        let taken = acquire(&records, 2).await.unwrap();
         assert!(taken.fence > lost.fence);
         // The one that lost it gives nothing back that is not its own.
         drop(lost);
-        assert_eq!(Lease::read(folder.path()).unwrap().holder.unwrap().release, release(2));
+        let holder = Lease::read(&records, &production()).await.unwrap().holder;
+        assert_eq!(holder.unwrap().release, release(2));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_lease_that_was_taken_away_is_found_lost_and_its_fence_is_too_low() {
+        let (_folder, records) = records();
+        let held = acquire(&records, 1).await.unwrap();
+        let holder = Lease::take_away(&records, &production()).await.unwrap();
+        assert_eq!(holder.unwrap().release, release(1));
+        assert!(Lease::read(&records, &production()).await.unwrap().fence > held.fence);
+        assert!(held.is_held(), "it has not looked yet");
+        tokio::time::sleep(RENEW_EVERY + Duration::from_secs(1)).await;
+        assert_eq!(held.expect_held().unwrap_err().exit, Exit::Locked);
+        let next = acquire(&records, 2).await.unwrap();
+        assert_eq!(next.fence, held.fence.next().next());
+        assert!(
+            Lease::take_away(&records, &EnvironmentName::parse("staging").unwrap())
+                .await
+                .unwrap()
+                .is_none()
+        );
     }
 }

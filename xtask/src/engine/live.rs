@@ -1,47 +1,52 @@
 //! From approved to live: production, front end and bake, one unit under one lease and one rollout.
 
-use super::{Event, Lease, Run};
+use super::{Event, Haste, Lease, Run};
 use crate::failure::{Failure, Result};
 use crate::plan::StageName;
 use crate::rollout::Rollout;
 use crate::stages::environment::{self, Shifted};
 use crate::stages::frontend::{self, Baked, Flip, Published};
 use contract::ReleaseId;
+use pipeline::model::Environment;
 
 impl Run<'_> {
     /// `approved_over` is what production ran when the approval was given, where one was asked for.
     pub(super) async fn live(&mut self, approved_over: Option<Option<ReleaseId>>) -> Result<()> {
         let context = self.context;
-        let production = &context.pipeline.production;
+        let production = &Haste::shorten(Haste::of(self.journal.entries()), &context.pipeline.production);
         if self.journal.outcome(StageName::Bake).is_some() {
             return Ok(());
         }
+        self.expect_thawed(production)?;
         let lease = Lease::acquire_above(context, production, self.release.id).await?;
         if let Some(expected) = approved_over {
-            environment::expect_unmoved(context, production, expected)?;
+            environment::expect_unmoved(context, production, expected).await?;
         }
         let candidate = environment::version(context, production, &self.release)?;
         let mut rollout = environment::begin(context, production, &lease, candidate).await?;
-        self.forget(StageName::Production)?;
-        self.forget(StageName::Frontend)?;
+        self.forget(StageName::Production).await?;
+        self.forget(StageName::Frontend).await?;
         let mut flip = None;
-        match self.ascend(&mut rollout, &mut flip, &lease).await {
+        match self.ascend(production, &mut rollout, &mut flip, &lease).await {
             Ok(()) => Ok(()),
             Err(failure) => Err(self.undo(&mut rollout, flip, failure).await),
         }
     }
 
-    async fn ascend(&mut self, rollout: &mut Rollout<'_>, flip: &mut Option<Flip>, lease: &Lease) -> Result<()> {
+    async fn ascend(
+        &mut self,
+        production: &Environment,
+        rollout: &mut Rollout<'_>,
+        flip: &mut Option<Flip>,
+        lease: &Lease,
+    ) -> Result<()> {
         let context = self.context;
-        let production = &context.pipeline.production;
         let _: Shifted = self
             .stage(StageName::Production, async |run| {
                 let journal = &mut run.journal;
-                let step = |weight| {
-                    journal.append(Event::Step {
-                        stage: StageName::Production,
-                        text: format!("{weight}"),
-                    })
+                let step = async |weight| {
+                    let (stage, text) = (StageName::Production, format!("{weight}"));
+                    journal.append(Event::Step { stage, text }).await
                 };
                 environment::shift(context, production, rollout, step).await
             })
@@ -55,14 +60,14 @@ impl Run<'_> {
                 })
                 .await?;
             self.release.frontend = Some(published.manifest);
-            self.release.save(&context.project)?;
+            self.release.save(&context.records).await?;
         }
         let release = self.release.clone();
         let _: Baked = self
             .stage(StageName::Bake, async |_| {
                 let result = rollout.bake(&production.canary, production.bake).await?;
                 rollout.settle().await?;
-                environment::remember(context, production, &release)?;
+                environment::remember(context, production, &release).await?;
                 Ok(Baked { result })
             })
             .await?;
@@ -88,11 +93,12 @@ impl Run<'_> {
             None => failure,
         };
         let environment = context.pipeline.production.name.clone();
-        if let Err(trouble) = self.journal.append(Event::RolledBack {
+        let rolled_back = Event::RolledBack {
             environment,
             to: stable,
             because,
-        }) {
+        };
+        if let Err(trouble) = self.journal.append(rolled_back).await {
             context.report.note(&trouble.to_string());
         }
         match failure.next {
@@ -102,10 +108,10 @@ impl Run<'_> {
     }
 
     /// A finished stage of a unit that was cut off is begun again with it.
-    fn forget(&mut self, stage: StageName) -> Result<()> {
+    async fn forget(&mut self, stage: StageName) -> Result<()> {
         if self.journal.outcome(stage).is_none() {
             return Ok(());
         }
-        self.journal.append(Event::StageStarted { stage })
+        self.journal.append(Event::StageStarted { stage }).await
     }
 }

@@ -4,14 +4,18 @@
 //! converges. From production on the stages are one unit, held by one rollout: a run that was cut off in it begins it again.
 
 mod decision;
+mod haste;
 mod journal;
 mod lease;
 mod live;
+mod records;
 mod release;
 
 pub use decision::{How, approve, reject};
+pub use haste::Haste;
 pub use journal::{Entry, Event, JOURNAL_VERSION, Journal};
-pub use lease::Lease;
+pub use lease::{Holder, Lease};
+pub use records::Records;
 pub use release::{History, Release, Settled};
 
 use crate::build::{self, Built};
@@ -35,14 +39,15 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub fn begin(context: &'a Context, release: Release) -> Result<Self> {
-        release.save(&context.project)?;
-        let mut journal = Journal::open(&context.project.release(release.id).join("journal"))?;
-        journal.append(Event::Begun {
+    pub async fn begin(context: &'a Context, release: Release) -> Result<Self> {
+        release.save(&context.records).await?;
+        let mut journal = Journal::open(&context.records, release.id).await?;
+        let begun = Event::Begun {
             version: JOURNAL_VERSION,
             release: release.id,
             profile: release.profile.clone(),
-        })?;
+        };
+        journal.append(begun).await?;
         Ok(Self {
             context,
             release,
@@ -51,7 +56,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    pub fn resume(context: &'a Context, release: Release) -> Result<Self> {
+    pub async fn resume(context: &'a Context, release: Release) -> Result<Self> {
         if release.profile != context.pipeline.profile {
             return Err(Failure::bad_input(format!(
                 "release {} was made with profile `{}` and is never promoted with `{}`",
@@ -62,7 +67,7 @@ impl<'a> Run<'a> {
                 release.profile, release.id
             )));
         }
-        let journal = Journal::open(&context.project.release(release.id).join("journal"))?;
+        let journal = Journal::open(&context.records, release.id).await?;
         Ok(Self {
             context,
             release,
@@ -80,7 +85,7 @@ impl<'a> Run<'a> {
             .stage(StageName::Build, async |_| build::build(context).await)
             .await?;
         self.release.image = Some(built.image.clone());
-        self.release.save(&context.project)?;
+        self.release.save(&context.records).await?;
         let image = built.image.clone();
         let tested: Tested = self
             .stage(StageName::Test, async |run| {
@@ -88,17 +93,25 @@ impl<'a> Run<'a> {
             })
             .await?;
         self.release.substitutes = tested.substitutes.clone();
-        self.release.save(&context.project)?;
+        self.release.save(&context.records).await?;
         let staged: Shifted = self.stage(StageName::Staging, async |run| run.staging().await).await?;
         let mut replaces = None;
         if let Some(asked) = &context.pipeline.production.approval {
-            let evidence = approval::evidence(context, &self.release, &built, &tested, &staged).await?;
+            let evidence = approval::evidence(
+                context,
+                &self.release,
+                &built,
+                &tested,
+                &staged,
+                Haste::of(self.journal.entries()),
+            )
+            .await?;
             replaces = Some(evidence.replaces);
-            self.stage(StageName::Approval, async |run| run.decide(asked, &evidence, how))
+            self.stage(StageName::Approval, async |run| run.decide(asked, &evidence, how).await)
                 .await?;
         }
         self.live(replaces).await?;
-        self.journal.append(Event::Finished)
+        self.journal.append(Event::Finished).await
     }
 
     /// Runs a stage unless it is finished, and writes down both ends of it.
@@ -116,7 +129,7 @@ impl<'a> Run<'a> {
             report.stage_skipped(name, &format!("{} (done before)", done.summary()));
             return Ok(done);
         }
-        self.journal.append(Event::StageStarted { stage: name })?;
+        self.journal.append(Event::StageStarted { stage: name }).await?;
         report.stage_started(name);
         let since = Instant::now();
         match work(self).await {
@@ -125,11 +138,12 @@ impl<'a> Run<'a> {
                 let outcome = serde_json::to_value(&found)
                     .map_err(|error| Failure::failed(format!("what `{name}` found cannot be written down: {error}")))?;
                 let took_ms = took.as_millis() as u64;
-                self.journal.append(Event::StageFinished {
+                let finished = Event::StageFinished {
                     stage: name,
                     took_ms,
                     outcome,
-                })?;
+                };
+                self.journal.append(finished).await?;
                 report.stage_finished(name, &found.summary(), took);
                 self.times.push((name, took));
                 Ok(found)
@@ -138,7 +152,9 @@ impl<'a> Run<'a> {
                 report.stage_failed(name, &failure);
                 if failure.exit != crate::failure::Exit::Parked {
                     let (what, why) = (failure.what.clone(), failure.why.clone());
-                    self.journal.append(Event::StageFailed { stage: name, what, why })?;
+                    self.journal
+                        .append(Event::StageFailed { stage: name, what, why })
+                        .await?;
                 }
                 Err(failure)
             }
@@ -152,18 +168,16 @@ impl<'a> Run<'a> {
         let candidate = environment::version(context, staging, &self.release)?;
         let mut rollout = environment::begin(context, staging, &lease, candidate).await?;
         let journal = &mut self.journal;
-        let step = |weight| {
-            journal.append(Event::Step {
-                stage: StageName::Staging,
-                text: format!("{weight}"),
-            })
+        let step = async |weight| {
+            let (stage, text) = (StageName::Staging, format!("{weight}"));
+            journal.append(Event::Step { stage, text }).await
         };
         let shifted = match environment::shift(context, staging, &mut rollout, step).await {
             Ok(shifted) => shifted,
             Err(failure) => return Err(rollout.revert(failure).await),
         };
         match rollout.settle().await {
-            Ok(()) => environment::remember(context, staging, &self.release)?,
+            Ok(()) => environment::remember(context, staging, &self.release).await?,
             Err(failure) => return Err(rollout.revert(failure).await),
         }
         Ok(shifted)

@@ -1,12 +1,14 @@
 //! The object that is promoted: one image, one front end, one configuration. Built once, promoted unchanged.
 
-use crate::failure::{Failure, OrFail, Result};
-use crate::files;
+use super::records::{Records, history_key, release_key};
+use crate::failure::{Exit, Failure, Result};
 use crate::plan::{Running, SourceFacts};
-use crate::project::Project;
 use contract::{AppName, Digest, EnvironmentName, ImageRef, ReleaseId, Version};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+const PARALLEL_READS: usize = 16;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,45 +29,58 @@ pub struct Release {
 }
 
 impl Release {
-    pub fn load(project: &Project, id: ReleaseId) -> Result<Self> {
-        let path = project.release(id).join("release.json");
-        let release = files::read_json(&path).or_fail(|| format!("release {id} cannot be read"))?;
-        release.ok_or_else(|| unknown(project, &id.to_string()))
+    pub async fn load(records: &Records, id: ReleaseId) -> Result<Self> {
+        match Self::read(records, id).await? {
+            Some(release) => Ok(release),
+            None => Err(unknown(records, &id.to_string()).await),
+        }
     }
 
-    pub fn save(&self, project: &Project) -> Result<()> {
-        let path = project.release(self.id).join("release.json");
-        files::write_json(&path, self).or_fail(|| format!("`{}` cannot be written", path.display()))
+    pub async fn save(&self, records: &Records) -> Result<()> {
+        records.overwrite(&release_key(self.id), self).await
     }
 
     /// All of them, oldest first.
-    pub fn list(project: &Project) -> Result<Vec<Self>> {
-        let mut ids: Vec<ReleaseId> = match std::fs::read_dir(project.releases()) {
-            Ok(folder) => folder
-                .filter_map(|entry| ReleaseId::parse(entry.ok()?.file_name().to_str()?).ok())
-                .collect(),
-            Err(_) => Vec::new(),
-        };
-        ids.sort();
-        ids.into_iter()
-            .filter(|id| project.release(*id).join("release.json").exists())
-            .map(|id| Self::load(project, id))
-            .collect()
+    pub async fn list(records: &Records) -> Result<Vec<Self>> {
+        let ids = records.releases().await?;
+        Self::of(records, &ids).await
+    }
+
+    /// The newest of them, newest first.
+    pub async fn newest(records: &Records, count: usize) -> Result<Vec<Self>> {
+        let ids = records.releases().await?;
+        let ids: Vec<ReleaseId> = ids.into_iter().rev().take(count).collect();
+        Self::of(records, &ids).await
     }
 
     /// By id, or by the beginning of an id that no other release shares.
-    pub fn find(project: &Project, text: &str) -> Result<Self> {
+    pub async fn find(records: &Records, text: &str) -> Result<Self> {
         let wanted = text.to_ascii_uppercase();
-        let mut found: Vec<Self> = Self::list(project)?;
-        found.retain(|release| !wanted.is_empty() && release.id.to_string().starts_with(&wanted));
-        match found.len() {
-            1 => Ok(found.remove(0)),
-            0 => Err(unknown(project, text)),
-            many => Err(
-                Failure::bad_input(format!("`{text}` is the beginning of {many} release ids"))
-                    .next("give more of the id: `cargo xtask releases` lists them"),
-            ),
+        let mut ids = records.releases().await?;
+        ids.retain(|id| !wanted.is_empty() && id.to_string().starts_with(&wanted));
+        match ids.as_slice() {
+            [one] => Self::load(records, *one).await,
+            [] => Err(unknown(records, text).await),
+            many => {
+                let count = many.len();
+                Err(
+                    Failure::bad_input(format!("`{text}` is the beginning of {count} release ids"))
+                        .next("give more of the id: `cargo xtask releases` lists them"),
+                )
+            }
         }
+    }
+
+    async fn read(records: &Records, id: ReleaseId) -> Result<Option<Self>> {
+        let found = records.read(&release_key(id)).await?;
+        Ok(found.map(|(release, _)| release))
+    }
+
+    /// Those of the ids that got as far as being written down.
+    async fn of(records: &Records, ids: &[ReleaseId]) -> Result<Vec<Self>> {
+        let reads = stream::iter(ids).map(|id| Self::read(records, *id));
+        let found: Vec<Option<Self>> = reads.buffered(PARALLEL_READS).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     pub fn image(&self) -> Result<&ImageRef> {
@@ -76,14 +91,9 @@ impl Release {
     }
 }
 
-fn unknown(project: &Project, text: &str) -> Failure {
-    let known = Release::list(project).unwrap_or_default();
-    let latest: Vec<String> = known
-        .iter()
-        .rev()
-        .take(3)
-        .map(|release| release.id.to_string())
-        .collect();
+async fn unknown(records: &Records, text: &str) -> Failure {
+    let known = records.releases().await.unwrap_or_default();
+    let latest: Vec<String> = known.iter().rev().take(3).map(ReleaseId::to_string).collect();
     let known = if latest.is_empty() {
         "there are none yet".to_owned()
     } else {
@@ -118,44 +128,55 @@ pub struct Settled {
 impl History {
     const KEPT: usize = 50;
 
-    pub fn load(project: &Project, environment: &EnvironmentName) -> Result<Self> {
-        let path = project.environment(environment).join("history.json");
-        Ok(files::read_json(&path)
-            .or_fail(|| format!("the history of `{environment}` cannot be read"))?
-            .unwrap_or_default())
+    pub async fn load(records: &Records, environment: &EnvironmentName) -> Result<Self> {
+        let found = records.read(&history_key(environment)).await?;
+        Ok(found.map(|(history, _)| history).unwrap_or_default())
     }
 
-    pub fn settle(project: &Project, environment: &EnvironmentName, settled: Settled) -> Result<()> {
-        Self::load(project, environment)?.settle_on(project, environment, settled)
+    pub async fn settle(records: &Records, environment: &EnvironmentName, settled: Settled) -> Result<()> {
+        Self::change(records, environment, |history| history.settle_on(settled)).await
     }
 
     /// The same after a rollback: what ran until now was not good.
-    pub fn return_to(project: &Project, environment: &EnvironmentName, settled: Settled) -> Result<()> {
-        let mut history = Self::load(project, environment)?;
-        if let Some(left) = history.settled.last_mut() {
-            left.withdrawn = true;
-        }
-        history.settle_on(
-            project,
-            environment,
-            Settled {
+    pub async fn return_to(records: &Records, environment: &EnvironmentName, settled: Settled) -> Result<()> {
+        let returned = |history: &mut Self| {
+            if let Some(left) = history.settled.last_mut() {
+                left.withdrawn = true;
+            }
+            history.settle_on(Settled {
                 withdrawn: false,
                 ..settled
-            },
-        )
+            });
+        };
+        Self::change(records, environment, returned).await
     }
 
-    fn settle_on(mut self, project: &Project, environment: &EnvironmentName, settled: Settled) -> Result<()> {
-        let history = &mut self;
+    /// Under the environment's lease, so that nobody else should change it.
+    async fn change(records: &Records, environment: &EnvironmentName, change: impl FnOnce(&mut Self)) -> Result<()> {
+        let key = history_key(environment);
+        let (mut history, revision) = match records.read(&key).await? {
+            Some((history, revision)) => (history, Some(revision)),
+            None => (Self::default(), None),
+        };
+        change(&mut history);
+        match records.write(&key, &history, revision.as_ref()).await? {
+            Some(_) => Ok(()),
+            None => Err(Failure::new(
+                Exit::Locked,
+                format!("`{environment}` is being changed by another release"),
+            )
+            .why("its history was written by another process in this moment")
+            .next("cargo xtask status")),
+        }
+    }
+
+    fn settle_on(&mut self, settled: Settled) {
         // Settling twice on the same release, as a resumed run may, is one event.
-        history
-            .settled
+        self.settled
             .retain(|earlier| earlier.version.release != settled.version.release);
-        history.settled.push(settled);
-        let surplus = history.settled.len().saturating_sub(Self::KEPT);
-        history.settled.drain(..surplus);
-        let path = project.environment(environment).join("history.json");
-        files::write_json(&path, history).or_fail(|| format!("`{}` cannot be written", path.display()))
+        self.settled.push(settled);
+        let surplus = self.settled.len().saturating_sub(Self::KEPT);
+        self.settled.drain(..surplus);
     }
 
     pub fn latest(&self) -> Option<&Settled> {

@@ -5,7 +5,7 @@ use super::process::Identity;
 use super::state::{self, GroundState};
 use super::up::supervised;
 use crate::build::stages;
-use crate::engine::Release;
+use crate::engine::{Records, Release};
 use crate::failure::{OrFail, Result};
 use crate::project::Project;
 use crate::report::Report;
@@ -135,7 +135,10 @@ async fn end_processes(project: &Project, state: &GroundState, report: &Report) 
 /// only when nobody uses it.
 async fn remove_images(docker: &Docker, project: &Project, state: &GroundState, report: &Report) -> Result<usize> {
     let registry = format!("{}/", state.registry);
-    let releases = Release::list(project).unwrap_or_default().into_iter();
+    let releases = Release::list(&Records::beside(project))
+        .await
+        .unwrap_or_default()
+        .into_iter();
     let released: Vec<String> = releases
         .filter_map(|release| Some(release.image?.to_string()))
         .collect();

@@ -149,7 +149,7 @@ pub fn write_host(
 
 /// Where hosts of the ground look for desired state: a bucket without an endpoint is the embedded one.
 pub fn channel_place(project: &Project, pipeline: &Pipeline, state: &GroundState) -> ChannelPlace {
-    let mut place = project.channel_place(&pipeline.channel);
+    let mut place = project.place(&pipeline.channel, "channel");
     if let ChannelPlace::S3 {
         endpoint: endpoint @ None,
         ..

@@ -24,9 +24,9 @@ pub use state::GroundState;
 pub use up::up;
 
 use crate::project::Project;
-use channel::S3Access;
 use contract::EnvironmentName;
 use std::net::SocketAddr;
+use store::S3Access;
 
 pub const SITE_BUCKET: &str = "site";
 

@@ -243,7 +243,7 @@ impl Up<'_> {
             )
         });
         let mut buckets = vec![SITE_BUCKET.to_owned()];
-        if let pipeline::model::Channel::S3 { bucket, .. } = &self.pipeline.channel {
+        if let pipeline::model::Place::S3 { bucket, .. } = &self.pipeline.channel {
             buckets.push(bucket.clone());
         }
         let entry = self

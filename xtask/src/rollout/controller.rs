@@ -7,7 +7,7 @@ use crate::engine::Lease;
 use crate::failure::{Exit, Failure, OrFail, Result};
 use crate::ids;
 use crate::report::Report;
-use channel::{Channel, Revision};
+use channel::{Channel, PublishError};
 use contract::{
     Desired, Evidence, Generation, HostName, ReleaseId, RolloutId, SigningKey, Task, TaskResult, Version, Weight,
 };
@@ -16,6 +16,7 @@ use pipeline::model::{self, Environment, Migrate, Pipeline};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::{Duration, Instant};
+use store::Revision;
 
 const TICK: Duration = Duration::from_millis(150);
 const SILENT_AFTER: Duration = Duration::from_secs(20);
@@ -152,7 +153,7 @@ impl<'a> Rollout<'a> {
     pub async fn shift(
         &mut self,
         canary: &model::Canary,
-        mut reached: impl FnMut(Weight) -> Result<()>,
+        mut reached: impl AsyncFnMut(Weight) -> Result<()>,
     ) -> Result<Vec<StepResult>> {
         // Without a stable version there is nothing to compare with and nothing to return to: the last step is the only one.
         let steps = match (&self.versions.stable, canary.steps.last()) {
@@ -165,7 +166,7 @@ impl<'a> Rollout<'a> {
         let mut results = Vec::new();
         for step in steps {
             self.publish(Phase::Shift(step.weight)).await?;
-            reached(step.weight)?;
+            reached(step.weight).await?;
             results.extend(self.watch(Some((step, canary))).await?);
         }
         Ok(results)
@@ -217,6 +218,12 @@ impl<'a> Rollout<'a> {
         let name = self.start.environment.name.clone();
         if self.published.is_none() {
             return failure.world(self.describe_stable());
+        }
+        if !self.start.lease.is_held() {
+            // Whoever has the lease now began with what the hosts follow, and returns them if need be.
+            return failure.world(format!(
+                "what `{name}` serves is in the hands of whoever has its lease now"
+            ));
         }
         self.start
             .report
@@ -329,6 +336,7 @@ impl<'a> Rollout<'a> {
     }
 
     async fn publish(&mut self, phase: Phase) -> Result<()> {
+        self.start.lease.expect_held()?;
         self.sequence += 1;
         let generation = Generation::new(self.start.lease.fence, self.sequence);
         let turn = Turn {
@@ -341,12 +349,18 @@ impl<'a> Rollout<'a> {
         let name = &self.start.environment.name;
         let failed = || format!("the desired state of `{name}` cannot be published");
         let envelope = self.start.key.seal(&desired).or_fail(failed)?;
-        let revision = self
-            .start
-            .channel
-            .publish(&envelope, self.revision.as_ref())
-            .await
-            .or_fail(failed)?;
+        let published = self.start.channel.publish(&envelope, self.revision.as_ref()).await;
+        let revision = match published {
+            Ok(revision) => revision,
+            Err(conflict @ PublishError::Conflict(_)) => {
+                return Err(
+                    Failure::new(Exit::Locked, format!("another release changes `{name}` in this moment"))
+                        .why(conflict.to_string())
+                        .next("cargo xtask status"),
+                );
+            }
+            Err(PublishError::Failed(error)) => return Err(error).or_fail(failed),
+        };
         self.revision = Some(revision);
         self.published = Some((phase, generation, Instant::now()));
         Ok(())

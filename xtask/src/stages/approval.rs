@@ -5,7 +5,7 @@ use super::environment::Shifted;
 use super::test::Tested;
 use crate::build::Built;
 use crate::context::Context;
-use crate::engine::{History, Release};
+use crate::engine::{Haste, History, Release};
 use crate::failure::Result;
 use crate::git;
 use crate::report::bytes;
@@ -27,6 +27,9 @@ pub struct Evidence {
     pub replaces: Option<ReleaseId>,
     pub commits: Vec<String>,
     pub dirty: bool,
+    /// What is done otherwise than pipeline.yaml says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub haste: Option<Haste>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,8 +52,9 @@ pub async fn evidence(
     built: &Built,
     tested: &Tested,
     staged: &Shifted,
+    haste: Option<&Haste>,
 ) -> Result<Evidence> {
-    let history = History::load(&context.project, &context.pipeline.production.name)?;
+    let history = History::load(&context.records, &context.pipeline.production.name).await?;
     let running = history.latest();
     let commits = match running {
         Some(running) => git::commits_between(&context.project, &running.source.commit, &release.source.commit)
@@ -73,6 +77,7 @@ pub async fn evidence(
         replaces: running.map(|running| running.version.release),
         commits,
         dirty: release.source.dirty.is_some(),
+        haste: haste.cloned(),
     })
 }
 
@@ -98,6 +103,20 @@ impl fmt::Display for Evidence {
         match self.replaces {
             Some(release) => writeln!(f, "replaces  {release}")?,
             None => writeln!(f, "replaces  nothing: production runs no release yet")?,
+        }
+        if let Some(Haste {
+            fast,
+            despite_freeze,
+            reason,
+            ..
+        }) = &self.haste
+        {
+            if *fast {
+                writeln!(f, "in haste  bakes shortened to a tenth: {reason}")?;
+            }
+            if *despite_freeze {
+                writeln!(f, "in haste  although production is frozen: {reason}")?;
+            }
         }
         if self.dirty {
             writeln!(f, "source    has changes that are in no commit")?;

@@ -107,7 +107,7 @@ pub async fn shift(
     context: &Context,
     environment: &Environment,
     rollout: &mut Rollout<'_>,
-    reached: impl FnMut(Weight) -> Result<()>,
+    reached: impl AsyncFnMut(Weight) -> Result<()>,
 ) -> Result<Shifted> {
     let from = rollout.stable().map(|version| version.release);
     let migration = match &environment.migrate {
@@ -138,7 +138,7 @@ pub async fn shift(
 }
 
 /// Records what the environment has settled on: where `rollback` will find it.
-pub fn remember(context: &Context, environment: &Environment, release: &Release) -> Result<()> {
+pub async fn remember(context: &Context, environment: &Environment, release: &Release) -> Result<()> {
     let settled = Settled {
         version: version(context, environment, release)?,
         source: release.source.clone(),
@@ -147,12 +147,12 @@ pub fn remember(context: &Context, environment: &Environment, release: &Release)
         at: Timestamp::now(),
         withdrawn: false,
     };
-    History::settle(&context.project, &environment.name, settled)
+    History::settle(&context.records, &environment.name, settled).await
 }
 
 /// Production must still be what the approval was given for.
-pub fn expect_unmoved(context: &Context, environment: &Environment, expected: Option<ReleaseId>) -> Result<()> {
-    let history = History::load(&context.project, &environment.name)?;
+pub async fn expect_unmoved(context: &Context, environment: &Environment, expected: Option<ReleaseId>) -> Result<()> {
+    let history = History::load(&context.records, &environment.name).await?;
     let found = history.latest().map(|settled| settled.version.release);
     if found == expected {
         return Ok(());

@@ -2,7 +2,7 @@
 
 use crate::http;
 use crate::registry::Registry;
-use channel::{Channel, Revision};
+use channel::Channel;
 use contract::{
     AppName, CONTRACT_VERSION, ChannelPlace, ContainerConfig, Desired, Drain, Envelope, EnvironmentName, Fallback,
     Generation, HealthGate, HostConfig, HostName, Keep, KeySet, Observed, PortRange, ReleaseId, RolloutId, SecretName,
@@ -17,6 +17,7 @@ use std::process::{Child, Command};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
+use store::Revision;
 
 pub const SECRET: &str = "correct horse battery staple";
 const PATIENCE: Duration = Duration::from_secs(30);

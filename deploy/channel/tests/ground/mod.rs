@@ -1,10 +1,11 @@
 //! The two places a channel can be, each empty.
 
-use channel::{Channel, S3Access};
+use channel::Channel;
 use contract::{AppName, EnvironmentName, HostName};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::path::PathBuf;
+use store::S3Access;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -45,13 +46,7 @@ impl Ground {
             secret_key: "secret".to_owned(),
             session_token: None,
         };
-        let channel = Channel::s3(
-            access.clone(),
-            BUCKET.to_owned(),
-            PREFIX.to_owned(),
-            &app(),
-            &environment(),
-        );
+        let channel = Channel::s3(&access, BUCKET.to_owned(), PREFIX, &app(), &environment());
         let documents = dir.path().join(BUCKET).join(PREFIX).join("shop/staging");
         Self {
             channel,

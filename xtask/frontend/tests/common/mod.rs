@@ -70,7 +70,7 @@ impl Store {
     }
 
     pub fn client(&self) -> aws_sdk_s3::Client {
-        channel::S3Access {
+        store::S3Access {
             region: "us-east-1".to_owned(),
             endpoint: Some(format!("http://{}", self.address)),
             access_key: "test-key".to_owned(),

@@ -30,10 +30,11 @@ mod parts;
 mod record;
 mod store;
 
+use self::store::Store;
 use crate::reply::{self, Body, BoxError};
 use crate::serve::Handler;
+use ::store::S3Access;
 use anyhow::{Context, Result};
-use channel::S3Access;
 use contract::BucketConfig;
 use guests::Guests;
 use http::{Method, Request, Response, StatusCode};
@@ -43,7 +44,6 @@ use keys::Keys;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use store::Store;
 
 pub struct Bucket {
     service: S3Service,

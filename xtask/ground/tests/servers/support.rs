@@ -72,7 +72,7 @@ impl Ground {
     }
 
     pub fn s3_as(&self, access_key: &str, secret_key: &str) -> aws_sdk_s3::Client {
-        let access = channel::S3Access {
+        let access = store::S3Access {
             region: "us-east-1".into(),
             endpoint: Some(format!("http://{}", self.config.bucket.listen[0])),
             access_key: access_key.to_owned(),

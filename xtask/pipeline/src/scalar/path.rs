@@ -19,6 +19,10 @@ pub enum AnyPath {}
 #[derive(Debug, Clone)]
 pub enum UrlPath {}
 
+/// A place in a JSON document, after RFC 6901.
+#[derive(Debug, Clone)]
+pub enum JsonPointer {}
+
 /// `host[:port]/path` of an OCI registry, without scheme and tag.
 #[derive(Debug, Clone)]
 pub enum Repository {}
@@ -77,6 +81,27 @@ impl Scalar for UrlPath {
 
     fn schema() -> Schema {
         json_schema!({ "type": "string", "pattern": "^/[^\\s#]*$" })
+    }
+}
+
+impl Scalar for JsonPointer {
+    type Value = String;
+
+    fn expected() -> String {
+        "a JSON pointer (such as `/items/0/name`)".to_owned()
+    }
+
+    fn read(value: &Value) -> Option<String> {
+        let pointer = value.text().filter(|text| text.starts_with('/'))?;
+        // A tilde begins `~0` (a tilde) or `~1` (a slash).
+        let mut after_tildes = pointer.split('~').skip(1);
+        after_tildes
+            .all(|rest| rest.starts_with(['0', '1']))
+            .then(|| pointer.to_owned())
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "string", "pattern": "^(/([^~/]|~[01])*)+$" })
     }
 }
 

@@ -49,11 +49,11 @@ form! {
 }
 
 form! {
-    /// Where hosts learn what to run: one of these.
-    choice Channel {
-        /// A directory that controller and hosts share.
+    /// Where documents lie: one of these.
+    choice Place {
+        /// A directory that all who need it share.
         directory: Leaf<AnyPath>,
-        /// A bucket that controller and hosts reach.
+        /// A bucket that all who need it reach.
         s3: S3,
     }
 }

@@ -2,9 +2,11 @@
 
 use super::{Drain, Env, Health, Migrate};
 use crate::form::{Form, Key, Leaf, List, form};
+use crate::freeze::Freeze;
+use crate::model::Method;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
-use crate::scalar::{HOUR, MINUTE, SECOND, Time, UrlPath, Whole, Word};
+use crate::scalar::{HOUR, JsonPointer, MINUTE, Prose, SECOND, Time, UrlPath, Whole, Word};
 use contract::{HostName, Weight};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -44,6 +46,8 @@ form! {
         bake: Leaf<Time<0, { 24 * HOUR }>>,
         /// How long hosts follow a rollout without hearing from its controller. Default: `30s`.
         lease_ttl: Leaf<Time<{ 5 * SECOND }, { 10 * MINUTE }>>,
+        /// When no release goes on to here, such as `Fri 18:00 – Mon 09:00 Asia/Seoul`. Default: never.
+        freeze: List<Leaf<Freeze>>,
     }
 }
 
@@ -62,10 +66,20 @@ form! {
 form! {
     /// A request and its answer.
     Smoke {
+        /// How it is asked for, without a body. Default: GET.
+        method: Leaf<Method>,
         /// The path asked for.
         path: Leaf<UrlPath>,
         /// The status expected. Default: 200.
         status: Leaf<Whole<100, 599>>,
+        /// A JSON pointer that the answer must hold. Left out: the body does not matter.
+        pointer: Leaf<JsonPointer>,
+        /// What must stand at `pointer`, as text. Left out: anything but null.
+        equals: Leaf<Prose>,
+        /// The longest an answer may take. Left out: 5 s.
+        within: Leaf<Time<1, MINUTE>>,
+        /// For how long it is asked again until it answers so. Default: `15s`.
+        deadline: Leaf<Time<0, { 10 * MINUTE }>>,
     }
 }
 

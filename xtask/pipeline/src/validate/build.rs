@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::form::{Field, Leaf, List};
-use crate::model::{Build, Builder, Channel, Registry, RegistryAuth, Source};
+use crate::model::{Build, Builder, Place, Registry, RegistryAuth, Source};
 use crate::scalar::Prose;
 use crate::text;
 
@@ -59,7 +59,7 @@ impl Check<'_> {
         }
     }
 
-    pub fn channel(&mut self) -> Option<Channel> {
+    pub fn channel(&mut self) -> Option<Place> {
         if !self.on_ground {
             self.require(
                 "channel",
@@ -68,22 +68,38 @@ impl Check<'_> {
                 "a `directory` or `s3`, because hosts of their own must reach it",
             );
         }
-        let text = match &self.settings.channel {
+        match &self.settings.channel {
+            Field::Absent if !self.on_ground => None,
+            channel => self.place("channel", channel),
+        }
+    }
+
+    pub fn store(&mut self) -> Option<Place> {
+        self.place("store", &self.settings.store)
+    }
+
+    fn place(&mut self, key: &str, place: &Field<text::Place>) -> Option<Place> {
+        let text = match place {
             Field::Given(text) => text,
-            Field::Absent if self.on_ground => return Some(Channel::Directory(None)),
-            Field::Absent | Field::Bad => return None,
+            Field::Absent => return Some(Place::Directory(None)),
+            Field::Bad => return None,
         };
         match &text.s3 {
-            Field::Given(s3) => self.s3(s3),
-            Field::Absent => Some(Channel::Directory(text.directory.value())),
+            Field::Given(s3) => self.s3(key, s3),
+            Field::Absent => Some(Place::Directory(text.directory.value())),
             Field::Bad => None,
         }
     }
 
-    fn s3(&mut self, text: &text::S3) -> Option<Channel> {
-        let bucket = self.require("channel.s3.bucket", &text.bucket, text.at, "the bucket's name");
-        let region = self.require("channel.s3.region", &text.region, text.at, "the bucket's region");
-        Some(Channel::S3 {
+    fn s3(&mut self, key: &str, text: &text::S3) -> Option<Place> {
+        let bucket = self.require(&format!("{key}.s3.bucket"), &text.bucket, text.at, "the bucket's name");
+        let region = self.require(
+            &format!("{key}.s3.region"),
+            &text.region,
+            text.at,
+            "the bucket's region",
+        );
+        Some(Place::S3 {
             bucket: bucket?.value.clone(),
             prefix: text.prefix.or(self.app_name()),
             region: region?.value.clone(),

@@ -1,8 +1,9 @@
 //! Where the app runs, and how a new version gets there.
 
 use super::Check;
-use crate::form::{Field, Leaf};
-use crate::model::{Approval, Canary, Environment, Smoke, Step};
+use crate::form::{Field, Leaf, List};
+use crate::freeze::Freeze;
+use crate::model::{Approval, Canary, Environment, Method, Smoke, Step};
 use crate::problem::{At, Problem};
 use crate::text;
 use contract::judge::Thresholds;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 const DEFAULT_STEP_BAKE: Duration = Duration::from_secs(120);
+const DEFAULT_SMOKE_DEADLINE: Duration = Duration::from_secs(15);
 const DEFAULT_PRODUCTION_BAKE: Duration = Duration::from_secs(300);
 
 impl Check<'_> {
@@ -40,6 +42,7 @@ impl Check<'_> {
             canary: canary?,
             bake: text.bake.or(bake),
             lease_ttl: text.lease_ttl.or(Duration::from_secs(30)),
+            freeze: freezes(&text.freeze),
         })
     }
 
@@ -87,10 +90,23 @@ impl Check<'_> {
         let key = format!("environments.{name}.smoke.path");
         for item in list {
             let path = self.require(&key, &item.path, item.at, "what to ask for");
+            if let (Field::Given(equals), Field::Absent) = (&item.equals, &item.pointer) {
+                let problem = Problem::new(
+                    equals.at,
+                    "`equals` without `pointer`",
+                    "expected where in the answer it stands",
+                );
+                self.problems.push(problem);
+            }
             let status = u16::try_from(item.status.or(200)).unwrap_or(u16::MAX);
             smoke.push(path.map(|path| Smoke {
+                method: item.method.or(Method::Get),
                 path: path.value.clone(),
                 status,
+                pointer: item.pointer.value(),
+                equals: item.equals.value(),
+                within: item.within.value(),
+                deadline: item.deadline.or(DEFAULT_SMOKE_DEADLINE),
             }));
         }
         smoke.into_iter().collect()
@@ -154,6 +170,12 @@ impl Check<'_> {
             self.problems.push(problem);
         }
     }
+}
+
+fn freezes(list: &Field<List<Leaf<Freeze>>>) -> Vec<Freeze> {
+    list.given().map_or_else(Vec::new, |list| {
+        list.items.iter().map(|item| item.value.clone()).collect()
+    })
 }
 
 fn approval(text: &Field<text::Approval>, users: bool) -> Option<Approval> {

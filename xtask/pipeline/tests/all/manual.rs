@@ -1,7 +1,7 @@
 //! The commented `pipeline.yaml` at the root is the manual: it must work as it stands, in each of its profiles.
 
 use crate::expect::{expect_file, root};
-use pipeline::model::{Channel, Pipeline, RegistryAuth};
+use pipeline::model::{Pipeline, Place, RegistryAuth};
 
 fn manual() -> String {
     std::fs::read_to_string(root("pipeline.yaml")).unwrap()
@@ -29,7 +29,7 @@ fn the_manual_means_this_in_profile_local() {
 fn the_manual_means_this_in_profile_aws() {
     let model = load("aws");
     assert!(model.ground.is_none() && model.source.require_clean && !model.test.allow_substitute);
-    assert!(matches!(model.channel, Channel::S3 { .. }) && model.registry.auth == RegistryAuth::DockerConfig);
+    assert!(matches!(model.channel, Place::S3 { .. }) && model.registry.auth == RegistryAuth::DockerConfig);
     expect_model("manual.aws.json", &model);
 }
 

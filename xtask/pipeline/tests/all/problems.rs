@@ -217,6 +217,45 @@ fn help_says_what_to_type() {
 }
 
 #[test]
+fn a_smoke_check_asks_and_expects_what_there_is() {
+    let check_one = |smoke: &str, expected: &[&str]| {
+        check(
+            "local",
+            &format!("environments: {{ staging: {{ smoke: [{smoke}] }} }}"),
+            expected,
+        );
+    };
+    check_one(
+        "{ path: /, method: «get }",
+        &[
+            "bad value for `method`; expected one of `GET`, `HEAD`, `OPTIONS`, `POST`, `PUT`, `PATCH`, `DELETE`, found `get`",
+        ],
+    );
+    check_one(
+        "{ path: /, pointer: «release }",
+        &["bad value for `pointer`; expected a JSON pointer (such as `/items/0/name`), found `release`"],
+    );
+    check_one(
+        "{ path: /, equals: «yes please }",
+        &["`equals` without `pointer`; expected where in the answer it stands"],
+    );
+}
+
+#[test]
+fn a_freeze_names_a_span_and_a_zone_that_there_are() {
+    let expected = "expected a span of every week or of days, and its time zone (such as `Fri 18:00 – Mon 09:00 Asia/Seoul` or \
+                    `2026-12-24 18:00 – 2026-12-27 09:00 Asia/Seoul`)";
+    for freeze in ["Fri 18:00 – Mon 09:00", "Fri 18:00 – Mon 09:00 Asia/Soul", "weekends"] {
+        let lines = format!("environments: {{ production: {{ freeze: [«{freeze}] }} }}");
+        check(
+            "local",
+            &lines,
+            &[&format!("bad value for `freeze`; {expected}, found `{freeze}`")],
+        );
+    }
+}
+
+#[test]
 fn canary_weights_rise_to_the_whole() {
     let steps = |steps: &str| format!("environments: {{ production: {{ canary: {{ steps: [{steps}] }} }} }}");
     let rise = "the canary's weights do not rise; expected more than";
@@ -269,7 +308,7 @@ fn targets_of_later_versions_are_known_but_refused() {
 fn a_choice_in_a_profile_replaces_the_one_it_is_laid_over() {
     let lines = "channel: { directory: /srv }\nprofiles: { local: { channel: { s3: { bucket: b, region: r } } } }\n";
     let model = pipeline::load("pipeline.yaml", &format!("{SOUND}{lines}"), "local").unwrap();
-    assert!(matches!(model.channel, pipeline::model::Channel::S3 { prefix, .. } if prefix == "shop"));
+    assert!(matches!(model.channel, pipeline::model::Place::S3 { prefix, .. } if prefix == "shop"));
 }
 
 #[test]
@@ -351,7 +390,7 @@ fn an_unknown_profile_is_answered_with_those_there_are() {
 
 #[test]
 fn a_mistake_in_a_profile_that_is_not_asked_for_is_reported_too() {
-    let expected = "unknown key `regsitry`; expected one of `source`, `build`, `registry`, `channel`, `env`, `health`, \
+    let expected = "unknown key `regsitry`; expected one of `source`, `build`, `registry`, `channel`, `store`, `env`, `health`, \
                     `migrate`, `drain`, `memory_mb`, `test`, `environments`, `frontend`, `storage`, `seed`, `bench`, `ground`";
     check("local", "profiles: { aws: { «regsitry: {} } }", &[expected]);
 }

@@ -1,15 +1,17 @@
 //! Documents as files, for hosts and controller on one machine.
 
-use crate::store::{Condition, MAX_DOCUMENT_BYTES, Read, Revision, WriteError, oversized};
+use crate::{Backend, Condition, MAX_DOCUMENT_BYTES, Read, Revision, WriteError, oversized};
 use anyhow::{Context as _, Result, anyhow};
 use contract::Digest;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Two publishers hold the lock for milliseconds each; longer means that one of them hangs.
+/// Two writers hold the lock for milliseconds each; longer means that one of them hangs.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// Begins with a dot, so that what a killed writer leaves is never listed.
 const TEMPORARY: &str = ".writing-";
@@ -25,35 +27,68 @@ impl Directory {
         Self { root }
     }
 
-    pub async fn read(&self, key: &str, known: Option<&Revision>) -> Result<Read> {
+    fn lock(&self) -> PathBuf {
+        self.root.join(".lock")
+    }
+}
+
+impl Backend for Directory {
+    fn read<'a>(&'a self, key: &'a str, known: Option<&'a Revision>) -> BoxFuture<'a, Result<Read>> {
         let (path, known) = (self.root.join(key), known.cloned());
-        blocking(move || read(&path, known.as_ref())).await
+        blocking(move || read(&path, known.as_ref())).boxed()
     }
 
-    pub async fn write(&self, key: &str, bytes: Vec<u8>, condition: Condition<'_>) -> Result<Revision, WriteError> {
-        let path = self.root.join(key);
-        let expected = match condition {
-            Condition::None => {
-                return blocking(move || replace(&path, &bytes))
-                    .await
-                    .map_err(WriteError::Failed);
-            }
-            Condition::Absent => None,
-            Condition::Is(revision) => Some(revision.clone()),
-        };
-        let lock = self.root.join(".lock");
-        let swap = move || swap(&path, &bytes, expected.as_ref(), &lock);
-        blocking(swap).await?.ok_or(WriteError::Conflict)
+    fn write<'a>(
+        &'a self,
+        key: &'a str,
+        bytes: Vec<u8>,
+        condition: Condition<'a>,
+    ) -> BoxFuture<'a, Result<Revision, WriteError>> {
+        let (path, lock) = (self.root.join(key), self.lock());
+        let swap = move |expected: Expected| swap(&path, &lock, &expected, |path| replace(path, &bytes));
+        conditionally(condition, swap).boxed()
     }
 
-    pub async fn list(&self, folder: &str, limit: usize) -> Result<Vec<String>> {
+    fn append<'a>(
+        &'a self,
+        key: &'a str,
+        kept: &'a [u8],
+        more: &'a [u8],
+        condition: Condition<'a>,
+    ) -> BoxFuture<'a, Result<Revision, WriteError>> {
+        let (path, lock) = (self.root.join(key), self.lock());
+        let (kept, more) = (kept.to_vec(), more.to_vec());
+        let swap = move |expected: Expected| swap(&path, &lock, &expected, |path| lengthen(path, &kept, &more));
+        conditionally(condition, swap).boxed()
+    }
+
+    fn list<'a>(&'a self, folder: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<String>>> {
         let path = self.root.join(folder);
-        blocking(move || list(&path, limit)).await
+        blocking(move || list(&path, limit)).boxed()
     }
 
-    pub fn locate(&self, key: &str) -> String {
+    fn locate(&self, key: &str) -> String {
         self.root.join(key).display().to_string()
     }
+}
+
+/// A condition that can wait on another thread.
+enum Expected {
+    Anything,
+    Absent,
+    Is(Revision),
+}
+
+async fn conditionally(
+    condition: Condition<'_>,
+    swap: impl FnOnce(Expected) -> Result<Option<Revision>> + Send + 'static,
+) -> Result<Revision, WriteError> {
+    let expected = match condition {
+        Condition::None => Expected::Anything,
+        Condition::Absent => Expected::Absent,
+        Condition::Is(revision) => Expected::Is(revision.clone()),
+    };
+    blocking(move || swap(expected)).await?.ok_or(WriteError::Conflict)
 }
 
 /// Files block, and an fsync may take long: none of it on the threads that serve probes and timers.
@@ -88,9 +123,19 @@ fn revision(bytes: &[u8]) -> Revision {
     Revision(Digest::of(bytes).to_string())
 }
 
-/// Replaces the document if it is the expected one; `None` if it is not. The lock is the kernel's, so that a publisher
-/// that was killed leaves none behind.
-fn swap(path: &Path, bytes: &[u8], expected: Option<&Revision>, lock: &Path) -> Result<Option<Revision>> {
+/// Changes the document if it is the expected one; `None` if it is not. The lock is the kernel's, so that a writer that was
+/// killed leaves none behind.
+fn swap(
+    path: &Path,
+    lock: &Path,
+    expected: &Expected,
+    change: impl FnOnce(&Path) -> Result<Revision>,
+) -> Result<Option<Revision>> {
+    let expected = match expected {
+        Expected::Anything => return change(path).map(Some),
+        Expected::Absent => None,
+        Expected::Is(revision) => Some(revision),
+    };
     let _lock = hold(lock)?;
     let found = match read(path, None)? {
         Read::Found(_, revision) => Some(revision),
@@ -99,10 +144,25 @@ fn swap(path: &Path, bytes: &[u8], expected: Option<&Revision>, lock: &Path) -> 
         Read::Oversized => return Err(anyhow!(oversized(&path.display().to_string()))),
     };
     if found.as_ref() != expected {
-        Ok(None)
-    } else {
-        replace(path, bytes).map(Some)
+        return Ok(None);
     }
+    change(path).map(Some)
+}
+
+/// What is kept is never written again; whatever lies behind it, such as half a line that a crash left, is cut off.
+fn lengthen(path: &Path, kept: &[u8], more: &[u8]) -> Result<Revision> {
+    let folder = make_parent(path)?;
+    let is_new = !path.exists();
+    let write = || -> std::io::Result<()> {
+        let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        file.set_len(kept.len() as u64)?;
+        file.seek(SeekFrom::End(0))?;
+        file.write_all(more)?;
+        file.sync_data()?;
+        if is_new { File::open(folder)?.sync_all() } else { Ok(()) }
+    };
+    write().with_context(|| format!("cannot write `{}`", path.display()))?;
+    Ok(revision(&[kept, more].concat()))
 }
 
 fn hold(path: &Path) -> Result<File> {
@@ -117,7 +177,7 @@ fn hold(path: &Path) -> Result<File> {
             Err(TryLockError::WouldBlock) => {
                 let seconds = LOCK_PATIENCE.as_secs();
                 return Err(anyhow!(
-                    "another publisher has held `{}` for {seconds} s; `fuser -v` on it names the process",
+                    "another writer has held `{}` for {seconds} s; `fuser -v` on it names the process",
                     path.display()
                 ));
             }

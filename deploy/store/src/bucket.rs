@@ -1,23 +1,25 @@
 //! Documents as objects under a prefix of an S3 bucket.
 
-use crate::store::{Condition, MAX_DOCUMENT_BYTES, Read, Revision, WriteError};
+use crate::{Backend, Condition, MAX_DOCUMENT_BYTES, Read, Revision, WriteError};
 use anyhow::{Context as _, Result};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use std::fmt;
 
 #[derive(Clone)]
 pub struct Bucket {
     client: Client,
     bucket: String,
-    /// Ends in `/`.
+    /// Empty, or ends in `/`.
     prefix: String,
 }
 
 impl fmt::Debug for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Bucket({})", self.locate(""))
+        write!(f, "Bucket({})", self.place(""))
     }
 }
 
@@ -26,7 +28,7 @@ impl Bucket {
         Self { client, bucket, prefix }
     }
 
-    pub async fn read(&self, key: &str, known: Option<&Revision>) -> Result<Read> {
+    async fn read_object(&self, key: &str, known: Option<&Revision>) -> Result<Read> {
         let request = self.client.get_object().bucket(&self.bucket).key(self.key(key));
         let answer = request
             .set_if_none_match(known.map(|revision| revision.0.clone()))
@@ -37,14 +39,14 @@ impl Bucket {
             Err(error) => {
                 return match (status(&error), error.code()) {
                     (Some(304), _) => Ok(Read::Unchanged),
-                    // Only the object may be missing: without the bucket there is no channel to follow.
+                    // Only the object may be missing: without the bucket there is nothing to follow.
                     (Some(404), Some("NoSuchKey")) => Ok(Read::Absent),
-                    _ => Err(named(error)).with_context(|| format!("cannot read `{}`", self.locate(key))),
+                    _ => Err(named(error)).with_context(|| format!("cannot read `{}`", self.place(key))),
                 };
             }
         };
         let etag = object.e_tag().map(str::to_owned);
-        let revision = Revision(etag.with_context(|| format!("`{}` came without an ETag", self.locate(key)))?);
+        let revision = Revision(etag.with_context(|| format!("`{}` came without an ETag", self.place(key)))?);
         if known == Some(&revision) {
             // Some servers answer in full all the same.
             return Ok(Read::Unchanged);
@@ -53,7 +55,7 @@ impl Bucket {
         Ok(body.map_or(Read::Oversized, |bytes| Read::Found(bytes, revision)))
     }
 
-    pub async fn write(&self, key: &str, bytes: Vec<u8>, condition: Condition<'_>) -> Result<Revision, WriteError> {
+    async fn put(&self, key: &str, bytes: Vec<u8>, condition: Condition<'_>) -> Result<Revision, WriteError> {
         let request = self.client.put_object().bucket(&self.bucket).key(self.key(key));
         let request = match condition {
             Condition::None => request,
@@ -64,31 +66,37 @@ impl Bucket {
             Ok(put) => {
                 let etag = put.e_tag().map(str::to_owned);
                 Ok(Revision(etag.with_context(|| {
-                    format!("`{}` was written without an ETag", self.locate(key))
+                    format!("`{}` was written without an ETag", self.place(key))
                 })?))
             }
             Err(error) if is_conflict(&error, condition) => Err(WriteError::Conflict),
             Err(error) => Err(named(error)
-                .context(format!("cannot write `{}`", self.locate(key)))
+                .context(format!("cannot write `{}`", self.place(key)))
                 .into()),
         }
     }
 
-    pub async fn list(&self, folder: &str, limit: usize) -> Result<Vec<String>> {
+    async fn names(&self, folder: &str, limit: usize) -> Result<Vec<String>> {
         let prefix = self.key(folder);
         let mut names = Vec::new();
         let mut token = None;
         while names.len() < limit {
             let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(&prefix);
+            let request = request.delimiter("/");
             let page = request.set_continuation_token(token.take()).send().await;
             let page = page
                 .map_err(named)
-                .with_context(|| format!("cannot list `{}`", self.locate(folder)))?;
+                .with_context(|| format!("cannot list `{}`", self.place(folder)))?;
             let keys = page
                 .contents()
                 .iter()
                 .filter_map(|object| object.key()?.strip_prefix(&prefix));
             names.extend(keys.map(str::to_owned));
+            let folders = page
+                .common_prefixes()
+                .iter()
+                .filter_map(|folder| folder.prefix()?.strip_prefix(&prefix)?.strip_suffix('/'));
+            names.extend(folders.map(str::to_owned));
             token = page.next_continuation_token().map(str::to_owned);
             if token.is_none() {
                 break;
@@ -98,7 +106,7 @@ impl Bucket {
         Ok(names)
     }
 
-    pub fn locate(&self, key: &str) -> String {
+    fn place(&self, key: &str) -> String {
         format!("s3://{}/{}", self.bucket, self.key(key))
     }
 
@@ -110,12 +118,35 @@ impl Bucket {
     async fn body(&self, key: &str, mut object: GetObjectOutput) -> Result<Option<Vec<u8>>> {
         let mut bytes = Vec::new();
         while let Some(chunk) = object.body.next().await {
-            bytes.extend_from_slice(&chunk.with_context(|| format!("reading `{}` was cut off", self.locate(key)))?);
+            bytes.extend_from_slice(&chunk.with_context(|| format!("reading `{}` was cut off", self.place(key)))?);
             if bytes.len() as u64 > MAX_DOCUMENT_BYTES {
                 return Ok(None);
             }
         }
         Ok(Some(bytes))
+    }
+}
+
+impl Backend for Bucket {
+    fn read<'a>(&'a self, key: &'a str, known: Option<&'a Revision>) -> BoxFuture<'a, Result<Read>> {
+        self.read_object(key, known).boxed()
+    }
+
+    fn write<'a>(
+        &'a self,
+        key: &'a str,
+        bytes: Vec<u8>,
+        condition: Condition<'a>,
+    ) -> BoxFuture<'a, Result<Revision, WriteError>> {
+        self.put(key, bytes, condition).boxed()
+    }
+
+    fn list<'a>(&'a self, folder: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<String>>> {
+        self.names(folder, limit).boxed()
+    }
+
+    fn locate(&self, key: &str) -> String {
+        self.place(key)
     }
 }
 
