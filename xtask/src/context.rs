@@ -5,6 +5,7 @@ use crate::failure::{Failure, OrFail, Result};
 use crate::keys;
 use crate::local::{self, Ground};
 use crate::project::Project;
+use crate::providers::{Providers, Real};
 use crate::report::Report;
 use channel::Channel;
 use contract::{ChannelPlace, EnvironmentName, SigningKey};
@@ -22,6 +23,7 @@ pub struct Context {
     pub ground: Option<Ground>,
     pub key: SigningKey,
     pub records: Records,
+    pub providers: Box<dyn Providers>,
 }
 
 impl Context {
@@ -45,11 +47,12 @@ impl Context {
             docker,
             ground,
             key,
+            providers: Box::new(Real),
         })
     }
 
     pub fn channel(&self, environment: &EnvironmentName) -> Result<Channel> {
-        open_channel(&self.project, &self.pipeline, self.ground.as_ref(), environment)
+        self.providers.channel(self, environment)
     }
 
     /// The bucket store of the front end: the embedded one, or S3 with keys from the environment.

@@ -1,10 +1,10 @@
 //! New identifiers and other randomness.
 
+use crate::clock;
 use contract::{ReleaseId, RolloutId, TaskId};
-use jiff::Timestamp;
 
 fn now_ms() -> u64 {
-    u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
+    u64::try_from(clock::now().as_millisecond()).unwrap_or(0)
 }
 
 pub fn new_release() -> ReleaseId {

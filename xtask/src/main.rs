@@ -2,6 +2,7 @@
 
 mod build;
 mod cli;
+mod clock;
 mod command;
 mod commands;
 mod context;
@@ -13,14 +14,18 @@ mod git;
 mod http;
 mod ids;
 mod install;
+mod interrupt;
 mod keys;
 mod local;
 mod plan;
 mod preflight;
 mod project;
+mod providers;
 mod report;
 mod rollout;
 mod secrets;
+#[cfg(test)]
+mod simulation;
 mod stages;
 mod stand;
 mod user;
@@ -50,9 +55,7 @@ fn main() -> ExitCode {
     let result = runtime.block_on(async {
         tokio::select! {
             result = dispatch(cli, &report) => result,
-            () = interrupted() => Err(Failure::new(Exit::Cancelled, "cancelled")
-                .world("whatever was on its way to an environment returns to the stable version when its lease ends")
-                .next("cargo xtask releases, then cargo xtask release --resume ID")),
+            left = interrupted(&report) => Err(left),
         }
     });
     // Work that is still under way on other threads is of no use to anyone now.
@@ -101,17 +104,26 @@ async fn dispatch(cli: Cli, report: &Report) -> Result<()> {
     }
 }
 
-/// Ctrl-C, or a polite request to end.
-async fn interrupted() {
+/// Returns when it is time to leave, whatever is under way.
+async fn interrupted(report: &Report) -> Failure {
     use tokio::signal::unix::{SignalKind, signal};
-    let terminate = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => terminate.recv().await,
-            Err(_) => std::future::pending().await,
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    let mut wanted = async || {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
     };
-    tokio::select! {
-        _ = terminate => {}
-        _ = tokio::signal::ctrl_c() => {}
+    wanted().await;
+    if !report.interrupt.ask() {
+        return interrupt::cancelled();
     }
+    report.note("finishing or undoing what is in hand; once more to leave at once");
+    wanted().await;
+    interrupt::cancelled()
+        .world("whatever was on its way to an environment returns to the stable version when its lease ends")
+        .next("cargo xtask releases, then cargo xtask release --resume ID")
 }

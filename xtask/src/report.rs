@@ -2,6 +2,7 @@
 //! a line with `--json`. Progress goes to stderr, data to stdout.
 
 use crate::failure::{Failure, OrFail, Result};
+use crate::interrupt::Interrupt;
 use crate::plan::StageName;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -24,6 +25,8 @@ pub enum Mode {
 pub struct Report {
     mode: Mode,
     live: Arc<Mutex<Option<Live>>>,
+    /// The other way: whether they want it to end.
+    pub interrupt: Interrupt,
 }
 
 /// The stage that is running.
@@ -56,6 +59,7 @@ impl Report {
         let report = Self {
             mode,
             live: Arc::default(),
+            interrupt: Interrupt::new(),
         };
         if matches!(mode, Mode::Terminal { .. }) {
             report.spin();
@@ -63,8 +67,14 @@ impl Report {
         report
     }
 
-    pub fn json(&self) -> bool {
-        self.mode == Mode::Json
+    /// Whatever stderr is.
+    #[cfg(test)]
+    pub fn plain(interrupt: Interrupt) -> Self {
+        Self {
+            mode: Mode::Plain,
+            live: Arc::default(),
+            interrupt,
+        }
     }
 
     pub fn stage_started(&self, stage: StageName) {
@@ -156,32 +166,35 @@ impl Report {
     }
 
     /// Keeps the live line away while something else uses the terminal.
-    pub fn pause<T>(&self, work: impl FnOnce() -> T) -> T {
-        let mut live = self.lock();
-        let held = live.take();
+    async fn pause<T>(&self, work: impl Future<Output = T>) -> T {
+        let held = self.lock().take();
         eprint!("\r\x1b[K");
-        let result = work();
-        *live = held;
+        let result = work.await;
+        *self.lock() = held;
         result
     }
 
     /// Whether there is a person to answer.
     pub fn can_ask(&self) -> bool {
-        !self.json() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+        matches!(self.mode, Mode::Terminal { .. }) && std::io::stdin().is_terminal()
     }
 
     /// A question to be answered with yes or no; where nobody can answer, no.
-    pub fn ask(&self, question: &str) -> Result<bool> {
+    pub async fn ask(&self, question: &str) -> Result<bool> {
         if !self.can_ask() {
             return Ok(false);
         }
-        let answer = self.pause(|| {
-            eprint!("{question} [y/N] ");
+        let question = format!("{question} [y/N] ");
+        // On a thread of its own, which is left behind where no answer comes.
+        let read = tokio::task::spawn_blocking(move || {
+            eprint!("{question}");
             let _ = std::io::stderr().flush();
             let mut answer = String::new();
             std::io::stdin().read_line(&mut answer).map(|_| answer)
         });
-        let answer = answer.or_fail(|| "the answer cannot be read".to_owned())?;
+        let failed = || "the answer cannot be read".to_owned();
+        let answered = async { read.await.or_fail(failed)?.or_fail(failed) };
+        let answer = self.pause(self.interrupt.cuts(answered)).await?;
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 

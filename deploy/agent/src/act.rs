@@ -1,6 +1,6 @@
 //! Carries one action out: what is quick at once, the rest as a job whose end is an event.
 
-use crate::agent::{Agent, Event, FOLDER, Outcome};
+use crate::agent::{Agent, Event, Outcome};
 use crate::containers;
 use crate::decide::{Action, Cause};
 use crate::evidence;
@@ -9,7 +9,6 @@ use crate::router::PutError;
 use crate::start::{Tools, Trouble};
 use crate::world::{Confirmed, Container, Job};
 use contract::{Desired, Evidence, Failure, FailureKind, ImageRef, Table, Task, Version};
-use std::path::Path;
 use std::time::Duration;
 
 /// Work that failed for a reason that may pass is not tried again at once.
@@ -100,7 +99,7 @@ impl Agent {
                 });
                 true
             }
-            Err(error @ PutError::Away { .. }) => {
+            Err(error @ PutError::Away(_)) => {
                 tracing::warn!("{error}; trying again");
                 false
             }
@@ -172,8 +171,8 @@ impl Agent {
     fn retire(&mut self, tools: Tools, id: &str, desired: &Desired) {
         let Some(container) = self.find(id) else { return };
         let grace = Duration::from_millis(desired.drain.stop_ms);
+        let logs = self.reach.folder().join("logs");
         self.spawn(Job::Retire(id.to_owned()), async move {
-            let logs = Path::new(FOLDER).join("logs");
             end(tools.retire(&container.id, &container.name, grace, &logs).await)
         });
     }

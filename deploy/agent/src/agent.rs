@@ -5,6 +5,7 @@ use crate::decide::{self, Action};
 use crate::follow;
 use crate::observe::Observer;
 use crate::readings::Reading;
+use crate::reach::Reach;
 use crate::report::{self, Standing};
 use crate::start::Trouble;
 use crate::state::State;
@@ -14,15 +15,11 @@ use channel::Channel;
 use contract::{
     Desired, Envelope, FailureKind, HostConfig, ImageRef, Observed, Refusal, RolloutId, TaskResult, Version,
 };
-use jiff::Timestamp;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
-/// Where this agent keeps what it keeps.
-pub const FOLDER: &str = "agent";
 /// A turn ends however much there is to do, so that the report and the lease get theirs.
 const MAX_ACTIONS: usize = 32;
 const IDLE_PAUSE: Duration = Duration::from_secs(1);
@@ -53,6 +50,7 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Agent {
     pub config: Arc<HostConfig>,
+    pub reach: Arc<dyn Reach>,
     pub channel: Channel,
     pub observer: Observer,
     pub state: State,
@@ -71,8 +69,9 @@ pub struct Agent {
     pub recovery: Contact,
 }
 
-pub async fn run(config: HostConfig) -> Result<()> {
-    let channel = Channel::open(&config.channel, &config.app, &config.environment)?;
+/// Never ends by itself, unless it cannot begin.
+pub async fn run(config: HostConfig, reach: Arc<dyn Reach>) -> Result<()> {
+    let channel = reach.channel(&config)?;
     let (events, mut inbox) = mpsc::channel(256);
     let (reports, to_report) = watch::channel(None::<Observed>);
     tokio::spawn(follow::poll(
@@ -81,7 +80,7 @@ pub async fn run(config: HostConfig) -> Result<()> {
         events.clone(),
     ));
     tokio::spawn(follow::report(channel.clone(), to_report));
-    let mut agent = Agent::new(config, channel, events)?;
+    let mut agent = Agent::new(config, reach, channel, events)?;
     loop {
         reports.send_replace(agent.turn().await);
         let pause = tokio::time::sleep(agent.pause());
@@ -102,10 +101,15 @@ pub async fn run(config: HostConfig) -> Result<()> {
 }
 
 impl Agent {
-    fn new(config: HostConfig, channel: Channel, events: mpsc::Sender<Event>) -> Result<Self> {
+    fn new(
+        config: HostConfig,
+        reach: Arc<dyn Reach>,
+        channel: Channel,
+        events: mpsc::Sender<Event>,
+    ) -> Result<Self> {
         let config = Arc::new(config);
-        let state = State::open(Path::new(FOLDER))?;
-        let observer = Observer::new(config.clone(), events.clone());
+        let state = State::open(reach.folder())?;
+        let observer = Observer::new(config.clone(), reach.clone(), events.clone());
         tracing::info!(
             app = %config.app, environment = %config.environment, host = %config.host,
             highest = ?state.memory().highest, "following"
@@ -113,6 +117,7 @@ impl Agent {
         let is_recovered = state.memory().highest.is_some();
         let mut agent = Self {
             config,
+            reach,
             channel,
             observer,
             state,
@@ -243,7 +248,7 @@ impl Agent {
             refused: self.refused.clone(),
             trouble: engine.or(router).map(|(kind, why)| (kind, why.to_owned())),
         };
-        report::compose(&self.world(), standing, Timestamp::now())
+        report::compose(&self.world(), standing, self.reach.now())
     }
 
     fn pause(&self) -> Duration {

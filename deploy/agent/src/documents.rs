@@ -6,7 +6,6 @@ use crate::decide;
 use crate::state::Accepted;
 use anyhow::{Context as _, Result, anyhow};
 use contract::{Desired, Envelope, KeySet, Refusal};
-use jiff::Timestamp;
 use std::time::Duration;
 
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -19,7 +18,7 @@ impl Agent {
         let Some((accepted, desired)) = memory.accepted.as_ref().zip(memory.desired()) else {
             return;
         };
-        let age = Timestamp::now().duration_since(accepted.at);
+        let age = self.reach.now().duration_since(accepted.at);
         let age = Duration::try_from(age).unwrap_or_default();
         let ttl = desired
             .lease_ttl_ms
@@ -72,12 +71,10 @@ impl Agent {
             .desired
             .as_ref()
             .is_none_or(|before| before.rollout != desired.rollout);
+        let at = self.reach.now();
         let noted = self.state.change(|memory| {
             memory.highest = Some(desired.generation);
-            memory.accepted = Some(Accepted {
-                envelope,
-                at: Timestamp::now(),
-            });
+            memory.accepted = Some(Accepted { envelope, at });
             memory.failure = memory
                 .failure
                 .take()
@@ -104,10 +101,8 @@ impl Agent {
     fn refuse(&mut self, reason: String) {
         if self.refused.as_ref().is_none_or(|before| before.reason != reason) {
             tracing::warn!("refused: {reason}");
-            self.refused = Some(Refusal {
-                reason,
-                at: Timestamp::now(),
-            });
+            let at = self.reach.now();
+            self.refused = Some(Refusal { reason, at });
         }
     }
 

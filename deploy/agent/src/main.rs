@@ -1,44 +1,11 @@
-//! `agent HOST_JSON`: keeps this host's containers and its router's table in step with what the channel asks for.
-//!
-//! What is guaranteed, whatever dies and whenever:
-//! - What serves goes on serving until its successor is proven; a version that fails its gate never takes a request.
-//! - The agent's death touches no traffic: containers belong to the engine, weights to the router.
-//! - Only the controller gives a candidate more traffic. This process may only take it away: when the candidate fails,
-//!   or when nothing was heard from the controller for as long as the lease allows.
-//! - A one-shot task is run at most once: its container carries its id, its result is on disk before that goes.
-//!
-//! What is owned here is a cache (`agent/state.json`): without it everything is found again from container labels, the
-//! router's state and the channel.
+//! `agent HOST_JSON`: the agent of one host; the library beside it says what it does.
 
-mod accept;
-mod act;
-mod agent;
-mod contact;
-mod containers;
-mod decide;
-mod documents;
-mod evidence;
-mod follow;
-mod images;
-mod observe;
-mod ports;
-mod probe;
-mod readings;
-mod report;
-mod retire;
-mod router;
-mod secrets;
-mod start;
-mod state;
-mod tables;
-mod tasks;
-mod tidy;
-mod world;
-
+use agent::ThisHost;
 use anyhow::{Context as _, Result};
 use contract::HostConfig;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -47,6 +14,7 @@ fn main() -> ExitCode {
 }
 
 fn run(config: HostConfig, _: &Path) -> Result<()> {
+    let reach = Arc::new(ThisHost::new(&config));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -56,7 +24,7 @@ fn run(config: HostConfig, _: &Path) -> Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         tokio::select! {
-            outcome = agent::run(config) => outcome,
+            outcome = agent::run(config, reach) => outcome,
             _ = terminate.recv() => Ok(()),
             _ = interrupt.recv() => Ok(()),
         }

@@ -4,6 +4,7 @@ use crate::agent::Event;
 use crate::contact::Contact;
 use crate::containers::{self, Found};
 use crate::probe;
+use crate::reach::Reach;
 use crate::readings::{Reading, Readings};
 use crate::router::{PutError, Router};
 use crate::start::Tools;
@@ -13,9 +14,10 @@ use contract::{HealthGate, HostConfig, RouterStatus, Table};
 use docker::{Docker, Status};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
@@ -26,6 +28,7 @@ const RECOVERED_AFTER: u32 = 10;
 #[derive(Debug)]
 pub struct Observer {
     config: Arc<HostConfig>,
+    reach: Arc<dyn Reach>,
     began: Instant,
     events: mpsc::Sender<Event>,
     docker: Option<Docker>,
@@ -53,10 +56,11 @@ struct Watched {
 }
 
 impl Observer {
-    pub fn new(config: Arc<HostConfig>, events: mpsc::Sender<Event>) -> Self {
-        let router = Router::new(config.admin_socket.clone());
+    pub fn new(config: Arc<HostConfig>, reach: Arc<dyn Reach>, events: mpsc::Sender<Event>) -> Self {
+        let router = Router::new(reach.clone());
         Self {
             config,
+            reach,
             began: Instant::now(),
             events,
             docker: None,
@@ -79,12 +83,13 @@ impl Observer {
         Some(Tools {
             docker: self.docker.clone()?,
             config: self.config.clone(),
+            reach: self.reach.clone(),
         })
     }
 
     /// Looks at everything once. What does not answer leaves what was seen before.
     pub async fn look(&mut self, gate: Option<&HealthGate>) {
-        let (seen, status) = tokio::join!(see(self.docker.clone(), self.config.clone()), self.router.status());
+        let (seen, status) = tokio::join!(self.see(), self.router.status());
         self.note_router(status);
         match seen {
             Ok((docker, found, tasks)) => {
@@ -101,6 +106,24 @@ impl Observer {
                 self.engine.lost("the Docker engine", format!("{error:#}"), self.now());
             }
         }
+    }
+
+    async fn see(&self) -> Result<(Docker, Vec<Found>, Vec<TaskContainer>)> {
+        let see = async {
+            let docker = match &self.docker {
+                Some(docker) => docker.clone(),
+                None => self.reach.engine().await?,
+            };
+            let summaries = containers::list(&docker, &self.config).await?;
+            let mut found = Vec::new();
+            for summary in &summaries {
+                found.extend(containers::look(&docker, summary).await?);
+            }
+            let tasks = summaries.iter().filter_map(containers::as_task).collect();
+            Ok((docker, found, tasks))
+        };
+        let late = |_| anyhow!("no answer within {} s", ENGINE_TIMEOUT.as_secs());
+        tokio::time::timeout(ENGINE_TIMEOUT, see).await.map_err(late)?
     }
 
     pub async fn put(&mut self, table: &Table) -> Result<RouterStatus, PutError> {
@@ -161,7 +184,7 @@ impl Observer {
                 watched.stop_probing();
                 let (id, events) = (id.clone(), self.events.clone());
                 let note = async move |reading| events.send(Event::Probed(id.clone(), reading)).await.is_ok();
-                let task = tokio::spawn(probe::watch(found.address, gate.clone(), note));
+                let task = tokio::spawn(probe::watch(self.reach.clone(), found.address, gate.clone(), note));
                 watched.probe = Some((gate.clone(), task.abort_handle()));
             }
             Some(_) => {}
@@ -262,22 +285,4 @@ impl Watched {
             task.abort();
         }
     }
-}
-
-async fn see(docker: Option<Docker>, config: Arc<HostConfig>) -> Result<(Docker, Vec<Found>, Vec<TaskContainer>)> {
-    let see = async {
-        let docker = match docker {
-            Some(docker) => docker,
-            None => Docker::connect().await?,
-        };
-        let summaries = containers::list(&docker, &config).await?;
-        let mut found = Vec::new();
-        for summary in &summaries {
-            found.extend(containers::look(&docker, summary).await?);
-        }
-        let tasks = summaries.iter().filter_map(containers::as_task).collect();
-        Ok((docker, found, tasks))
-    };
-    let late = |_| anyhow!("no answer within {} s", ENGINE_TIMEOUT.as_secs());
-    tokio::time::timeout(ENGINE_TIMEOUT, see).await.map_err(late)?
 }

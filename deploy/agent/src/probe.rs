@@ -1,5 +1,6 @@
 //! Asks a container over loopback whether it is ready and alive.
 
+use crate::reach::Reach;
 use crate::readings::{Outcome, Reading};
 use contract::HealthGate;
 use http_body_util::{BodyExt as _, Empty};
@@ -8,8 +9,8 @@ use hyper::client::conn::http1;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 
 /// How much of a bad answer is kept for people.
 const EXCERPT_BYTES: usize = 200;
@@ -17,7 +18,12 @@ const EXCERPT_BYTES: usize = 200;
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Probes until the receiver is gone; one round at a time, so that a slow container is not asked twice at once.
-pub async fn watch(address: SocketAddr, gate: HealthGate, mut note: impl AsyncFnMut(Reading) -> bool) {
+pub async fn watch(
+    reach: Arc<dyn Reach>,
+    address: SocketAddr,
+    gate: HealthGate,
+    mut note: impl AsyncFnMut(Reading) -> bool,
+) {
     let interval = Duration::from_millis(gate.interval_ms).max(SHORTEST_INTERVAL);
     let mut rounds = tokio::time::interval(interval);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -25,8 +31,8 @@ pub async fn watch(address: SocketAddr, gate: HealthGate, mut note: impl AsyncFn
     loop {
         rounds.tick().await;
         let (ready, live) = tokio::join!(
-            probe(address, &gate.ready_path, timeout),
-            probe(address, &gate.live_path, timeout)
+            probe(&*reach, address, &gate.ready_path, timeout),
+            probe(&*reach, address, &gate.live_path, timeout)
         );
         if !note(Reading { ready, live }).await {
             return;
@@ -34,7 +40,7 @@ pub async fn watch(address: SocketAddr, gate: HealthGate, mut note: impl AsyncFn
     }
 }
 
-pub async fn probe(address: SocketAddr, path: &str, timeout: Duration) -> Outcome {
+pub async fn probe(reach: &dyn Reach, address: SocketAddr, path: &str, timeout: Duration) -> Outcome {
     let url = format!("GET http://{address}{path}");
     let late = || Outcome {
         passed: false,
@@ -42,7 +48,7 @@ pub async fn probe(address: SocketAddr, path: &str, timeout: Duration) -> Outcom
         text: format!("{url}: no answer within {} ms", timeout.as_millis()),
     };
     let outcome = async {
-        match ask(address, path).await {
+        match ask(reach, address, path).await {
             Ok(response) => read(&url, response).await,
             Err(why) => Outcome {
                 passed: false,
@@ -54,8 +60,8 @@ pub async fn probe(address: SocketAddr, path: &str, timeout: Duration) -> Outcom
     tokio::time::timeout(timeout, outcome).await.unwrap_or_else(|_| late())
 }
 
-async fn ask(address: SocketAddr, path: &str) -> Result<Response<Incoming>, String> {
-    let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+async fn ask(reach: &dyn Reach, address: SocketAddr, path: &str) -> Result<Response<Incoming>, String> {
+    let stream = reach.container(address).await.map_err(|error| error.to_string())?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| error.to_string())?;
@@ -112,8 +118,13 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reach::ThisHost;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
+
+    fn this_host() -> ThisHost {
+        ThisHost::new(&crate::world::tests::config())
+    }
 
     /// What the probe says of a server that answers with these bytes and then keeps the connection open.
     async fn probed(answer: &'static [u8]) -> Outcome {
@@ -125,7 +136,7 @@ mod tests {
             let _ = stream.write_all(answer).await;
             let _ = stream.read(&mut [0; 1024]).await;
         });
-        let mut outcome = probe(address, "/readyz", Duration::from_millis(500)).await;
+        let mut outcome = probe(&this_host(), address, "/readyz", Duration::from_millis(500)).await;
         server.abort();
         outcome.text = outcome.text.replace(&address.to_string(), "HOST");
         outcome
@@ -179,7 +190,7 @@ mod tests {
             .unwrap()
             .local_addr()
             .unwrap();
-        let outcome = probe(unused, "/readyz", Duration::from_millis(500)).await;
+        let outcome = probe(&this_host(), unused, "/readyz", Duration::from_millis(500)).await;
         assert!(
             !outcome.answered && outcome.text.contains("refused"),
             "{}",

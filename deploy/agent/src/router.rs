@@ -1,36 +1,36 @@
 //! The router of this host, by its admin socket.
 
+use crate::reach::Reach;
 use bytes::Bytes;
 use contract::{RouterStatus, Table};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::UnixStream;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 #[derive(Debug, Clone)]
 pub struct Router {
-    socket: PathBuf,
+    reach: Arc<dyn Reach>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum PutError {
     /// It will be back: supervised, and with its last table.
-    #[error("the router at `{socket}` does not answer: {why}")]
-    Away { socket: String, why: String },
+    #[error("the router does not answer: {0}")]
+    Away(String),
     /// It understood, and will not.
     #[error("the router refused the table: {0}")]
     Refused(String),
 }
 
 impl Router {
-    pub fn new(socket: PathBuf) -> Self {
-        Self { socket }
+    pub fn new(reach: Arc<dyn Reach>) -> Self {
+        Self { reach }
     }
 
     pub async fn status(&self) -> Result<RouterStatus, PutError> {
@@ -39,23 +39,23 @@ impl Router {
 
     /// In force and on disk once this returns.
     pub async fn put(&self, table: &Table) -> Result<RouterStatus, PutError> {
-        let body = serde_json::to_vec(table).map_err(|error| self.away(error))?;
+        let body = serde_json::to_vec(table).map_err(away)?;
         self.ask(Method::PUT, "/table", body.into()).await
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<RouterStatus, PutError> {
         let answer = tokio::time::timeout(TIMEOUT, self.exchange(method, path, body)).await;
         let (status, body) = match answer {
-            Ok(answer) => answer.map_err(|error| self.away(error))?,
-            Err(_) => return Err(self.away(format!("no answer within {} s", TIMEOUT.as_secs()))),
+            Ok(answer) => answer.map_err(away)?,
+            Err(_) => return Err(away(format!("no answer within {} s", TIMEOUT.as_secs()))),
         };
         let text = || String::from_utf8_lossy(&body).chars().take(300).collect::<String>();
         match status {
-            StatusCode::OK => serde_json::from_slice(&body).map_err(|error| self.away(error)),
+            StatusCode::OK => serde_json::from_slice(&body).map_err(away),
             StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => {
                 Err(PutError::Refused(text()))
             }
-            other => Err(self.away(format!("{other}: {}", text()))),
+            other => Err(away(format!("{other}: {}", text()))),
         }
     }
 
@@ -65,7 +65,7 @@ impl Router {
         path: &str,
         body: Bytes,
     ) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
-        let stream = UnixStream::connect(&self.socket).await?;
+        let stream = self.reach.router().await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let request = Request::builder()
             .method(method)
@@ -84,11 +84,8 @@ impl Router {
             closed = &mut connection => { closed?; respond.await }
         }
     }
+}
 
-    fn away(&self, why: impl ToString) -> PutError {
-        PutError::Away {
-            socket: self.socket.display().to_string(),
-            why: why.to_string(),
-        }
-    }
+fn away(why: impl ToString) -> PutError {
+    PutError::Away(why.to_string())
 }

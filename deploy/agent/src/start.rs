@@ -3,6 +3,7 @@
 use crate::containers;
 use crate::images;
 use crate::ports;
+use crate::reach::Reach;
 use crate::secrets;
 use anyhow::{Context as _, Result, bail};
 use contract::{FailureKind, HostConfig, RolloutId, Version};
@@ -18,6 +19,7 @@ const PORT_ATTEMPTS: usize = 5;
 pub struct Tools {
     pub docker: Docker,
     pub config: Arc<HostConfig>,
+    pub reach: Arc<dyn Reach>,
 }
 
 /// Why work was not done, in the report's terms.

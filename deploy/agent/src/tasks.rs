@@ -54,7 +54,7 @@ impl Tools {
             self.docker.start(name).await?;
         }
         let timeout = Duration::from_millis(task.timeout_ms);
-        let before = age(&self.task_state(name).await?);
+        let before = self.age(&self.task_state(name).await?);
         let exit_code = self.docker.wait(name, timeout.saturating_sub(before)).await?;
         let timed_out = exit_code.is_none();
         if timed_out {
@@ -63,7 +63,7 @@ impl Tools {
         }
         let ended = self.task_state(name).await?;
         let output = self.docker.logs_tail(name, OUTPUT_LINES).await?;
-        let took = age(&ended).min(timeout + STOP_GRACE);
+        let took = self.age(&ended).min(timeout + STOP_GRACE);
         Ok(TaskResult {
             id: task.id,
             exit_code: exit_code.or(ended.exit_code).unwrap_or(-1),
@@ -77,12 +77,11 @@ impl Tools {
         let found = self.docker.inspect(name).await?;
         found.with_context(|| format!("the task's container `{name}` was removed by somebody else"))
     }
-}
-
-/// Since it was started. By the wall clock, which is all the engine tells; so never negative, and bounded by the caller.
-fn age(state: &ContainerState) -> Duration {
-    let started = state.started_at.as_ref().and_then(|at| at.parse::<Timestamp>().ok());
-    started
-        .and_then(|at| Duration::try_from(Timestamp::now().duration_since(at)).ok())
-        .unwrap_or_default()
+    /// Since it was started. By the wall clock, which is all the engine tells; so never negative, and bounded by the caller.
+    fn age(&self, state: &ContainerState) -> Duration {
+        let started = state.started_at.as_ref().and_then(|at| at.parse::<Timestamp>().ok());
+        started
+            .and_then(|at| Duration::try_from(self.reach.now().duration_since(at)).ok())
+            .unwrap_or_default()
+    }
 }

@@ -69,7 +69,8 @@ impl Channel {
         Ok(Self::new(store, app, environment))
     }
 
-    fn new(store: Store, app: &AppName, environment: &EnvironmentName) -> Self {
+    /// In a store that holds nothing else.
+    pub fn new(store: Store, app: &AppName, environment: &EnvironmentName) -> Self {
         Self {
             store,
             app: app.clone(),

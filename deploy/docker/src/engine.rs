@@ -2,9 +2,13 @@
 
 use bollard::ClientVersion;
 use bollard::errors::Error as ApiError;
+use futures_util::future::BoxFuture;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 use std::fmt;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 /// The API of Docker 20.10: nothing newer is asked for.
@@ -17,6 +21,16 @@ const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For one answer of the engine. Stopping a container and committing a large one take longest.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// A connection that carries requests to somebody.
+pub type Stream = Box<dyn ReadWrite>;
+type Dialled = BoxFuture<'static, io::Result<Stream>>;
+/// What requests over such connections call the engine; nobody resolves it.
+const DIALLED: &str = "http://engine";
+
+pub trait ReadWrite: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ReadWrite for T {}
 
 /// A connection to one engine. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -40,6 +54,26 @@ impl Docker {
         tokio::time::timeout(CONNECT_TIMEOUT, greet(host))
             .await
             .map_err(|_| late())?
+    }
+
+    /// The engine at the other end of connections that `dial` makes, one a request.
+    pub fn over(dial: impl Fn() -> Dialled + Send + Sync + 'static) -> Result<Self, EngineError> {
+        let transport = move |request: bollard::BollardRequest| {
+            let dialled = dial();
+            async move {
+                let stream = dialled.await.map_err(ApiError::from)?;
+                let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+                tokio::spawn(connection);
+                Ok(sender.send_request(request).await?)
+            }
+        };
+        let timeout = REQUEST_TIMEOUT.as_secs();
+        let api = bollard::Docker::connect_with_custom_transport(transport, Some(DIALLED), timeout, &OLDEST_API);
+        let api = api.map_err(|error| EngineError::Unreachable {
+            host: DIALLED.to_owned(),
+            why: error.to_string(),
+        })?;
+        Ok(Self { api })
     }
 
     /// The API itself, for what this layer does not cover.

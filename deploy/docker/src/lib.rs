@@ -20,7 +20,7 @@ mod state;
 mod volume;
 
 pub use build::{Build, BuildOptions};
-pub use engine::{Docker, EngineError, OLDEST_API};
+pub use engine::{Docker, EngineError, OLDEST_API, ReadWrite, Stream};
 pub use exec::Executed;
 pub use files::Owner;
 pub use health::Unhealthy;

@@ -20,7 +20,8 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 
 /// Replaces what an earlier router left behind. Called only with the state file's lock in hand, so nobody answers there
@@ -63,7 +64,7 @@ pub async fn serve(control: Arc<Control>, listener: UnixListener) {
 }
 
 /// One request a connection: they are rare, and a successor of this router must not be kept waiting by idle ones.
-async fn serve_connection(control: Arc<Control>, stream: UnixStream) {
+pub async fn serve_connection(control: Arc<Control>, stream: impl AsyncRead + AsyncWrite + Unpin) {
     let service = service_fn(|request| {
         let control = control.clone();
         async move { Ok::<_, Infallible>(answer(&control, request).await) }

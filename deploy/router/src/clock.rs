@@ -22,24 +22,32 @@ impl Moment {
 #[derive(Debug, Clone)]
 pub struct Clock {
     boot: String,
+    milliseconds: fn() -> u64,
 }
 
 impl Clock {
-    pub fn new() -> Result<Self> {
+    /// Told by `milliseconds`, which count on while `boot` lasts.
+    pub fn new(boot: String, milliseconds: fn() -> u64) -> Self {
+        Self { boot, milliseconds }
+    }
+
+    pub fn of_this_machine() -> Result<Self> {
         let path = "/proc/sys/kernel/random/boot_id";
         let boot = std::fs::read_to_string(path).with_context(|| format!("cannot read `{path}`"))?;
-        Ok(Self {
-            boot: boot.trim().to_owned(),
-        })
+        Ok(Self::new(boot.trim().to_owned(), monotonic_ms))
     }
 
     pub fn now(&self) -> Moment {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         Moment {
             boot: self.boot.clone(),
-            ms: now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000,
+            ms: (self.milliseconds)(),
         }
     }
+}
+
+fn monotonic_ms() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
 }
 
 /// Seconds since 1970.

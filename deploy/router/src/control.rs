@@ -43,9 +43,8 @@ pub enum PutError {
 
 impl Control {
     /// Starts from what the last router knew, so that a restarted one serves before the agent says anything.
-    pub fn start(state_path: &Path) -> Result<Self> {
+    pub fn start(state_path: &Path, clock: Clock) -> Result<Self> {
         let file = StateFile::open(state_path)?;
-        let clock = Clock::new()?;
         let previous = file.load()?;
         // Without a predecessor's epoch, the time is a number that exceeds all of them.
         let state = State::resume(previous, crate::clock::unix_seconds(), &clock.now());

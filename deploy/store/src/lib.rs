@@ -1,12 +1,14 @@
-//! Named documents with revisions: in a directory, or under a prefix of an S3 bucket.
+//! Named documents with revisions: in a directory, under a prefix of an S3 bucket, or in memory.
 //!
 //! A reader finds one whole document or none. A writer says which revision it replaces, and is refused if that is no longer
 //! the one there, so that of several only one gets its way. What is written is durable when the call returns.
 
 mod bucket;
 mod directory;
+mod memory;
 mod s3;
 
+pub use memory::Memory;
 pub use s3::S3Access;
 
 use anyhow::{Context as _, Result, anyhow};

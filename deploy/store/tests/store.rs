@@ -1,9 +1,9 @@
-//! What holds for a store wherever it is: each claim runs on a directory and on an S3 server.
+//! What holds for a store wherever it is: each claim runs in memory, on a directory and on an S3 server.
 
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::path::PathBuf;
-use store::{Condition, MAX_DOCUMENT_BYTES, Read, Revision, S3Access, Store, WriteError};
+use store::{Condition, MAX_DOCUMENT_BYTES, Memory, Read, Revision, S3Access, Store, WriteError};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -16,8 +16,16 @@ struct Ground {
 }
 
 impl Ground {
-    async fn both() -> [Self; 2] {
-        [Self::directory(), Self::s3().await]
+    async fn all() -> [Self; 3] {
+        [Self::memory(), Self::directory(), Self::s3().await]
+    }
+
+    fn memory() -> Self {
+        Self {
+            store: Store::new(Memory::default()),
+            _server: JoinSet::new(),
+            _dir: tempfile::tempdir().unwrap(),
+        }
     }
 
     fn directory() -> Self {
@@ -77,7 +85,7 @@ fn expect_conflict(outcome: Result<Revision, WriteError>) {
 
 #[tokio::test]
 async fn a_document_is_replaced_only_by_who_knows_it() {
-    for ground in Ground::both().await {
+    for ground in Ground::all().await {
         let (store, key) = (&ground.store, "a/b.json");
         assert!(store.get(key).await.unwrap().is_none());
         let first = write(store, key, "one", Condition::Absent).await.unwrap();
@@ -93,7 +101,7 @@ async fn a_document_is_replaced_only_by_who_knows_it() {
 
 #[tokio::test]
 async fn what_is_appended_stands_behind_what_was_there_and_only_for_who_knows_that() {
-    for ground in Ground::both().await {
+    for ground in Ground::all().await {
         let (store, key) = (&ground.store, "journal");
         let first = store.append(key, b"", b"one\n", Condition::Absent).await.unwrap();
         expect_conflict(store.append(key, b"", b"late\n", Condition::Absent).await);
@@ -110,7 +118,7 @@ async fn what_is_appended_stands_behind_what_was_there_and_only_for_who_knows_th
 
 #[tokio::test]
 async fn a_tail_that_is_not_kept_is_gone_after_an_append() {
-    for ground in Ground::both().await {
+    for ground in Ground::all().await {
         let (store, key) = (&ground.store, "journal");
         let torn = write(store, key, "one\ntw", Condition::Absent).await.unwrap();
         store.append(key, b"one\n", b"2\n", Condition::Is(&torn)).await.unwrap();
@@ -151,7 +159,7 @@ async fn of_many_who_append_at_once_each_gets_in_once_and_no_line_is_lost() {
 
 #[tokio::test]
 async fn a_folder_lists_its_documents_and_folders_and_nothing_below() {
-    for ground in Ground::both().await {
+    for ground in Ground::all().await {
         let store = &ground.store;
         assert!(store.list("releases/", 10).await.unwrap().is_empty());
         for key in [
@@ -172,7 +180,7 @@ async fn a_folder_lists_its_documents_and_folders_and_nothing_below() {
 
 #[tokio::test]
 async fn a_document_too_large_is_neither_written_nor_read() {
-    for ground in Ground::both().await {
+    for ground in Ground::all().await {
         let store = &ground.store;
         let all = vec![b'x'; MAX_DOCUMENT_BYTES as usize];
         store.write("large", all.clone(), Condition::Absent).await.unwrap();

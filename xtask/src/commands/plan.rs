@@ -24,7 +24,7 @@ pub async fn facts(records: &Records, pipeline: &Pipeline, source: SourceFacts) 
         Ok::<_, Failure>(history.latest().map(Settled::running))
     };
     Ok(Facts {
-        now: jiff::Timestamp::now(),
+        now: crate::clock::now(),
         source,
         config: config_digest(pipeline),
         staging: running(&pipeline.staging.name).await?,

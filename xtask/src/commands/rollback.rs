@@ -1,17 +1,14 @@
 //! `rollback ENV`: back to a release that was good, front end and all.
 
 use crate::context::Context;
-use crate::engine::{History, Lease, Records, Settled};
-use crate::failure::{Exit, Failure, Result};
+use crate::engine::{self, History, Records, Settled};
+use crate::failure::{Failure, Result};
 use crate::plan;
 use crate::preflight::{self, Install};
 use crate::project::Project;
 use crate::report::{Report, seconds};
-use crate::stages::environment;
-use crate::stages::frontend::Flip;
-use contract::{EnvironmentName, Weight};
-use pipeline::model::{Canary, Environment, Step};
-use std::time::{Duration, Instant};
+use contract::EnvironmentName;
+use std::time::Instant;
 
 pub async fn rollback(profile: &str, name: &str, to: Option<&str>, report: &Report) -> Result<()> {
     let project = Project::find()?;
@@ -25,7 +22,7 @@ pub async fn rollback(profile: &str, name: &str, to: Option<&str>, report: &Repo
     let since = Instant::now();
     let release = target.version.release;
     report.note(&format!("returning `{}` to release {release}", environment.name));
-    back(&context, &environment, &target).await?;
+    engine::roll_back(&context, &environment, &target).await?;
     let text = format!(
         "`{}` serves release {release} again, after {}",
         environment.name,
@@ -75,49 +72,10 @@ fn unknown(history: &History, environment: &EnvironmentName, text: &str) -> Fail
         .why(format!("it has run {}", known.join(", ")))
 }
 
-/// The entry document first, traffic next, and only then what takes its time.
-async fn back(context: &Context, environment: &Environment, target: &Settled) -> Result<()> {
-    let lease = Lease::acquire_above(context, environment, target.version.release).await?;
-    let mut rollout = environment::begin(context, environment, &lease, target.version.clone()).await?;
-    if rollout.stable().is_none() {
-        return Err(Failure::bad_input(format!(
-            "`{}` serves release {} already",
-            environment.name, target.version.release
-        )));
-    }
-    let flip = match (target.frontend, environment.name == context.pipeline.production.name) {
-        (Some(manifest), true) => Some(Flip::to(context, manifest, target.version.release, lease.fence).await?),
-        _ => None,
-    };
-    let at_once = Canary {
-        steps: vec![Step {
-            weight: Weight::ALL,
-            bake: Duration::ZERO,
-        }],
-        judge: environment.canary.judge,
-    };
-    let moved = async {
-        rollout.start_beside().await?;
-        rollout.shift(&at_once, async |_| Ok(())).await?;
-        rollout.settle().await
-    };
-    if let Err(failure) = moved.await {
-        return Err(rollout.revert(failure).await);
-    }
-    let settled = Settled {
-        at: jiff::Timestamp::now(),
-        ..target.clone()
-    };
-    History::return_to(&context.records, &environment.name, settled).await?;
-    match &flip {
-        Some(flip) => flip.finish(context).await.map_err(|failure| failure.exit(Exit::Astray)),
-        None => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Exit;
     use crate::plan::SourceFacts;
     use contract::{Digest, ImageRef, ReleaseId, Version};
 

@@ -1,6 +1,7 @@
 //! Approval: asked for, given, refused, and when it no longer counts.
 
 use super::{Entry, Event, Journal, Records, Release, Run};
+use crate::clock;
 use crate::failure::{Exit, Failure, Result};
 use crate::stages::approval::{Approved, Evidence};
 use crate::user;
@@ -48,7 +49,7 @@ impl Run<'_> {
     async fn ask(&mut self, asked: &Approval, evidence: &Evidence) -> Result<Approved> {
         expect_approver(asked)?;
         let question = format!("\n{evidence}\nPut this into production?");
-        if self.context.report.ask(&question)? {
+        if self.context.report.ask(&question).await? {
             return Ok(Approved {
                 by: user::name(),
                 via: "terminal".to_owned(),
@@ -115,7 +116,7 @@ pub async fn approve(records: &Records, asked: &Approval, release: &Release) -> 
             .next(format!("cargo xtask show {}", release.id))
     })?;
     expect_approver(asked)?;
-    let age = std::time::Duration::try_from(Timestamp::now().duration_since(at)).unwrap_or_default();
+    let age = std::time::Duration::try_from(clock::now().duration_since(at)).unwrap_or_default();
     if age > asked.timeout {
         return Err(
             Failure::new(Exit::Refused, format!("the approval of release {} expired", release.id))

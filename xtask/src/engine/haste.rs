@@ -1,9 +1,9 @@
 //! What is done otherwise than pipeline.yaml says, because somebody gave a reason.
 
 use super::{Entry, Event, Run};
+use crate::clock;
 use crate::failure::{Exit, Failure, Result};
 use crate::user;
-use jiff::Timestamp;
 use pipeline::model::{Canary, Environment, Step};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -67,7 +67,7 @@ impl Run<'_> {
 
     /// Production is left alone while it is frozen; the release goes on from here afterwards.
     pub(super) fn expect_thawed(&self, production: &Environment) -> Result<()> {
-        let now = Timestamp::now();
+        let now = clock::now();
         let frozen = production
             .freeze
             .iter()

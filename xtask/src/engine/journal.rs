@@ -6,6 +6,7 @@
 
 use super::Haste;
 use super::records::{Records, journal_key};
+use crate::clock;
 use crate::failure::{Exit, Failure, OrFail, Result};
 use crate::plan::StageName;
 use contract::{Digest, EnvironmentName, ReleaseId};
@@ -121,7 +122,7 @@ impl Journal {
     pub async fn append(&mut self, event: Event) -> Result<()> {
         let entry = Entry {
             sequence: self.entries.len() as u64,
-            at: Timestamp::now(),
+            at: clock::now(),
             event,
         };
         let failed = || format!("the journal `{}` cannot be written", self.place());

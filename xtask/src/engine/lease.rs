@@ -5,6 +5,7 @@
 //! hosts accept only what rises, and every acquisition raises the fence.
 
 use super::records::{Records, lease_key};
+use crate::clock;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, OrFail, Result};
 use contract::{Desired, EnvironmentName, Fence, ReleaseId};
@@ -14,7 +15,6 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 const TTL: SignedDuration = SignedDuration::from_secs(15);
@@ -41,7 +41,8 @@ pub struct Holder {
     pub expires_at: Timestamp,
 }
 
-/// Held until dropped; the fence it was acquired with goes into every generation published under it.
+/// Held until given back, or until it runs out because its process has ended; the fence it was acquired with goes into
+/// every generation published under it.
 #[derive(Debug)]
 pub struct Lease {
     records: Records,
@@ -126,6 +127,19 @@ impl Lease {
         update(records, environment, free).await
     }
 
+    /// One that cannot be given back runs out by itself.
+    pub async fn give_back(self) {
+        self.renewal.abort();
+        let free = |file: &mut LeaseFile, _| {
+            if file.fence == self.fence {
+                file.holder = None;
+            }
+            Ok(())
+        };
+        let given_back = update(&self.records, &self.environment, free);
+        let _ = tokio::time::timeout(GIVE_BACK_WITHIN, given_back).await;
+    }
+
     pub async fn read(records: &Records, environment: &EnvironmentName) -> Result<LeaseFile> {
         let found = records.read(&lease_key(environment)).await?;
         Ok(found.map(|(file, _)| file).unwrap_or_default())
@@ -133,20 +147,8 @@ impl Lease {
 }
 
 impl Drop for Lease {
-    /// A lease that cannot be given back runs out by itself.
     fn drop(&mut self) {
         self.renewal.abort();
-        let give_back = |file: &mut LeaseFile, _| {
-            if file.fence == self.fence {
-                file.holder = None;
-            }
-            Ok(())
-        };
-        // Here and now: the process may be about to end, and whoever comes next should not have to wait.
-        let given_back = update(&self.records, &self.environment, give_back);
-        let _ = tokio::task::block_in_place(|| {
-            Handle::current().block_on(tokio::time::timeout(GIVE_BACK_WITHIN, given_back))
-        });
     }
 }
 
@@ -182,7 +184,7 @@ async fn update<T>(
             None => (LeaseFile::default(), None),
         };
         let mut file = before.clone();
-        let result = change(&mut file, Timestamp::now())?;
+        let result = change(&mut file, clock::now())?;
         if file == before || records.write(&key, &file, revision.as_ref()).await?.is_some() {
             return Ok(result);
         }
@@ -247,7 +249,7 @@ mod tests {
         let refused = acquire(&records, 2).await.unwrap_err();
         assert_eq!(refused.exit, Exit::Locked);
         assert!(refused.to_string().contains(&release(1).to_string()), "{refused}");
-        drop(held);
+        held.give_back().await;
         assert_eq!(acquire(&records, 2).await.unwrap().fence, Fence(2));
     }
 
@@ -281,7 +283,7 @@ mod tests {
         let taken = acquire(&records, 2).await.unwrap();
         assert!(taken.fence > lost.fence);
         // The one that lost it gives nothing back that is not its own.
-        drop(lost);
+        lost.give_back().await;
         let holder = Lease::read(&records, &production()).await.unwrap().holder;
         assert_eq!(holder.unwrap().release, release(2));
     }

@@ -1,7 +1,8 @@
 //! From approved to live: production, front end and bake, one unit under one lease and one rollout.
 
 use super::{Event, Haste, Lease, Run};
-use crate::failure::{Failure, Result};
+use crate::context::Context;
+use crate::failure::{Exit, Failure, Result};
 use crate::plan::StageName;
 use crate::rollout::Rollout;
 use crate::stages::environment::{self, Shifted};
@@ -19,15 +20,31 @@ impl Run<'_> {
         }
         self.expect_thawed(production)?;
         let lease = Lease::acquire_above(context, production, self.release.id).await?;
+        let ended = self.go_live_under(&lease, production, approved_over).await;
+        lease.give_back().await;
+        ended
+    }
+
+    async fn go_live_under(
+        &mut self,
+        lease: &Lease,
+        production: &Environment,
+        approved_over: Option<Option<ReleaseId>>,
+    ) -> Result<()> {
+        let context = self.context;
         if let Some(expected) = approved_over {
             environment::expect_unmoved(context, production, expected).await?;
         }
         let candidate = environment::version(context, production, &self.release)?;
-        let mut rollout = environment::begin(context, production, &lease, candidate).await?;
-        self.forget(StageName::Production).await?;
-        self.forget(StageName::Frontend).await?;
+        let mut rollout = environment::begin(context, production, lease, candidate).await?;
+        // Cut off after its bake, the unit is only ended. Cut off before, it begins again.
+        let has_baked = rollout.was_settled() && self.has_published();
+        if !has_baked {
+            self.forget(StageName::Production).await?;
+            self.forget(StageName::Frontend).await?;
+        }
         let mut flip = None;
-        match self.ascend(production, &mut rollout, &mut flip, &lease).await {
+        match self.ascend(production, &mut rollout, has_baked, &mut flip, lease).await {
             Ok(()) => Ok(()),
             Err(failure) => Err(self.undo(&mut rollout, flip, failure).await),
         }
@@ -37,6 +54,7 @@ impl Run<'_> {
         &mut self,
         production: &Environment,
         rollout: &mut Rollout<'_>,
+        has_baked: bool,
         flip: &mut Option<Flip>,
         lease: &Lease,
     ) -> Result<()> {
@@ -65,7 +83,10 @@ impl Run<'_> {
         let release = self.release.clone();
         let _: Baked = self
             .stage(StageName::Bake, async |_| {
-                let result = rollout.bake(&production.canary, production.bake).await?;
+                let result = match has_baked {
+                    true => None,
+                    false => rollout.bake(&production.canary, production.bake).await?,
+                };
                 rollout.settle().await?;
                 environment::remember(context, production, &release).await?;
                 Ok(Baked { result })
@@ -77,27 +98,14 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The entry document first, because that is one quick write; then traffic; then what takes its time.
     async fn undo(&mut self, rollout: &mut Rollout<'_>, flip: Option<Flip>, failure: Failure) -> Failure {
         let context = self.context;
-        let mut because = failure.what.clone();
-        if let Some(flip) = &flip
-            && let Err(trouble) = flip.back(context).await
-        {
-            because = format!("{because}; the front end could not be returned: {}", trouble.what);
-        }
-        let stable = rollout.stable().map(|version| version.release);
-        let failure = rollout.revert(failure).await;
-        let failure = match &flip {
-            Some(flip) => flip.settle_back(context, failure).await,
-            None => failure,
-        };
-        let environment = context.pipeline.production.name.clone();
         let rolled_back = Event::RolledBack {
-            environment,
-            to: stable,
-            because,
+            environment: context.pipeline.production.name.clone(),
+            to: rollout.stable().map(|version| version.release),
+            because: failure.what.clone(),
         };
+        let failure = take_back(context, rollout, flip, failure).await;
         if let Err(trouble) = self.journal.append(rolled_back).await {
             context.report.note(&trouble.to_string());
         }
@@ -107,6 +115,12 @@ impl Run<'_> {
         }
     }
 
+    fn has_published(&self) -> bool {
+        let has_frontend = self.context.pipeline.frontend.is_some();
+        self.journal.outcome(StageName::Production).is_some()
+            && (!has_frontend || self.journal.outcome(StageName::Frontend).is_some())
+    }
+
     /// A finished stage of a unit that was cut off is begun again with it.
     async fn forget(&mut self, stage: StageName) -> Result<()> {
         if self.journal.outcome(stage).is_none() {
@@ -114,4 +128,23 @@ impl Run<'_> {
         }
         self.journal.append(Event::StageStarted { stage }).await
     }
+}
+
+/// The entry document first, because that is one quick write; then traffic; then what takes its time.
+pub(super) async fn take_back(
+    context: &Context,
+    rollout: &mut Rollout<'_>,
+    flip: Option<Flip>,
+    mut failure: Failure,
+) -> Failure {
+    let Some(flip) = flip else {
+        return rollout.revert(failure).await;
+    };
+    if let Err(trouble) = flip.back(context).await {
+        failure = failure
+            .exit(Exit::Astray)
+            .why(format!("and the front end could not be returned: {}", trouble.what));
+    }
+    let failure = rollout.revert(failure).await;
+    flip.settle_back(context, failure).await
 }

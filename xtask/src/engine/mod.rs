@@ -10,6 +10,7 @@ mod lease;
 mod live;
 mod records;
 mod release;
+mod rollback;
 
 pub use decision::{How, approve, reject};
 pub use haste::Haste;
@@ -17,16 +18,18 @@ pub use journal::{Entry, Event, JOURNAL_VERSION, Journal};
 pub use lease::{Holder, Lease};
 pub use records::Records;
 pub use release::{History, Release, Settled};
+pub use rollback::roll_back;
 
-use crate::build::{self, Built};
+use crate::build::Built;
+use crate::clock;
 use crate::context::Context;
-use crate::failure::{Failure, Result};
+use crate::failure::{Exit, Failure, Result};
 use crate::plan::StageName;
 use crate::stages::environment::{self, Shifted};
-use crate::stages::test::{self, Tested};
+use crate::stages::test::Tested;
 use crate::stages::{Outcome, approval};
-use jiff::Timestamp;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// One release on its way.
 #[derive(Debug)]
@@ -78,18 +81,28 @@ impl<'a> Run<'a> {
 
     /// From wherever it stands to live, or to where it has to wait.
     pub async fn go(&mut self, how: &How) -> Result<()> {
+        let _in_hand = self.context.report.interrupt.hold();
+        let ended = self.stages(how).await;
+        ended.map_err(|failure| match failure.exit {
+            Exit::Cancelled => failure.next(format!("cargo xtask release --resume {}", self.release.id)),
+            _ => failure,
+        })
+    }
+
+    async fn stages(&mut self, how: &How) -> Result<()> {
         let context = self.context;
+        let interrupt = &context.report.interrupt;
         let source = self.release.source.clone();
         self.stage(StageName::Source, async |_| Ok(source)).await?;
         let built: Built = self
-            .stage(StageName::Build, async |_| build::build(context).await)
+            .stage(StageName::Build, async |_| interrupt.cuts(context.providers.build(context)).await)
             .await?;
         self.release.image = Some(built.image.clone());
         self.release.save(&context.records).await?;
         let image = built.image.clone();
         let tested: Tested = self
             .stage(StageName::Test, async |run| {
-                test::test(context, &run.release, &image).await
+                context.providers.test(context, &run.release, &image).await
             })
             .await?;
         self.release.substitutes = tested.substitutes.clone();
@@ -129,6 +142,7 @@ impl<'a> Run<'a> {
             report.stage_skipped(name, &format!("{} (done before)", done.summary()));
             return Ok(done);
         }
+        report.interrupt.check()?;
         self.journal.append(Event::StageStarted { stage: name }).await?;
         report.stage_started(name);
         let since = Instant::now();
@@ -150,7 +164,7 @@ impl<'a> Run<'a> {
             }
             Err(failure) => {
                 report.stage_failed(name, &failure);
-                if failure.exit != crate::failure::Exit::Parked {
+                if failure.exit != Exit::Parked {
                     let (what, why) = (failure.what.clone(), failure.why.clone());
                     self.journal
                         .append(Event::StageFailed { stage: name, what, why })
@@ -165,8 +179,16 @@ impl<'a> Run<'a> {
         let context = self.context;
         let staging = &context.pipeline.staging;
         let lease = Lease::acquire_above(context, staging, self.release.id).await?;
+        let staged = self.stage_under(&lease).await;
+        lease.give_back().await;
+        staged
+    }
+
+    async fn stage_under(&mut self, lease: &Lease) -> Result<Shifted> {
+        let context = self.context;
+        let staging = &context.pipeline.staging;
         let candidate = environment::version(context, staging, &self.release)?;
-        let mut rollout = environment::begin(context, staging, &lease, candidate).await?;
+        let mut rollout = environment::begin(context, staging, lease, candidate).await?;
         let journal = &mut self.journal;
         let step = async |weight| {
             let (stage, text) = (StageName::Staging, format!("{weight}"));
@@ -195,7 +217,7 @@ pub fn new_release(context: &Context, source: crate::plan::SourceFacts) -> Relea
         image: None,
         frontend: None,
         substitutes: Vec::new(),
-        created_at: Timestamp::now(),
+        created_at: clock::now(),
         created_by: crate::user::name(),
     }
 }

@@ -1,8 +1,9 @@
 //! Carries a rollout out: publishes, watches, and says when something is wrong. Whether to return to stable then is the
 //! caller's to say (`revert`).
 
-use super::document::{Phase, Turn, Versions, document, stable_of};
+use super::document::{Phase, Turn, Versions, document, is_settled_on, stable_of};
 use super::next::{Fleet, Move, Reason, Step, StepResult, Watch, next};
+use crate::clock;
 use crate::engine::Lease;
 use crate::failure::{Exit, Failure, OrFail, Result};
 use crate::ids;
@@ -15,8 +16,9 @@ use jiff::Timestamp;
 use pipeline::model::{self, Environment, Migrate, Pipeline};
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use store::Revision;
+use tokio::time::Instant;
 
 const TICK: Duration = Duration::from_millis(150);
 const SILENT_AFTER: Duration = Duration::from_secs(20);
@@ -40,9 +42,19 @@ pub struct Rollout<'a> {
     start: RolloutStart<'a>,
     id: RolloutId,
     versions: Versions,
+    settled: bool,
     sequence: u32,
     revision: Option<Revision>,
-    published: Option<(Phase, Generation, Instant)>,
+    published: Option<Published>,
+}
+
+/// What the hosts were last told.
+struct Published {
+    phase: Phase,
+    /// The first that said so.
+    generation: Generation,
+    since: Instant,
+    renewed: Instant,
 }
 
 impl<'a> Rollout<'a> {
@@ -54,13 +66,14 @@ impl<'a> Rollout<'a> {
             .read_desired()
             .await
             .or_fail(|| format!("the channel of `{name}` cannot be read"))?;
-        let (stable, revision) = match current {
-            None => (None, None),
+        let candidate = start.candidate.release;
+        let (stable, settled, revision) = match current {
+            None => (None, false, None),
             Some((envelope, revision)) => {
                 // Signed by us or not, it is what the hosts follow; what it names is verified by digest when it is run.
                 let desired: Desired = serde_json::from_str(&envelope.document)
                     .or_fail(|| format!("the desired document of `{name}` cannot be read"))?;
-                (stable_of(&desired, Some(start.candidate.release)), Some(revision))
+                (stable_of(&desired, candidate), is_settled_on(&desired, candidate), Some(revision))
             }
         };
         let versions = Versions {
@@ -71,10 +84,16 @@ impl<'a> Rollout<'a> {
             start,
             id: ids::new_rollout(),
             versions,
+            settled,
             sequence: 0,
             revision,
             published: None,
         })
+    }
+
+    /// Hosts had been told that the candidate stays, before this rollout began. (Or to run it as their first.)
+    pub fn was_settled(&self) -> bool {
+        self.settled
     }
 
     pub fn stable(&self) -> Option<&Version> {
@@ -219,12 +238,6 @@ impl<'a> Rollout<'a> {
         if self.published.is_none() {
             return failure.world(self.describe_stable());
         }
-        if !self.start.lease.is_held() {
-            // Whoever has the lease now began with what the hosts follow, and returns them if need be.
-            return failure.world(format!(
-                "what `{name}` serves is in the hands of whoever has its lease now"
-            ));
-        }
         self.start
             .report
             .progress(format!("returning `{name}` to {}", self.describe_stable()));
@@ -236,6 +249,12 @@ impl<'a> Rollout<'a> {
         };
         match reverted {
             Ok(()) => failure.world(format!("`{name}` {}", self.describe_stable())),
+            // Whoever has the lease now began with what the hosts follow, and returns them if need be.
+            Err(trouble) if trouble.exit == Exit::Locked => failure
+                .exit(Exit::Locked)
+                .why(trouble.what)
+                .world(format!("what `{name}` serves is in the hands of whoever has its lease now"))
+                .next("cargo xtask status"),
             Err(trouble) => {
                 let failure = failure.exit(Exit::Astray).world(format!(
                     "`{name}` was told to return ({}), but not every host has said that it did: {}; \
@@ -266,6 +285,10 @@ impl<'a> Rollout<'a> {
     async fn watch(&mut self, step: Option<(model::Step, &model::Canary)>) -> Result<Option<StepResult>> {
         let mut watched: Option<(Step, Instant)> = None;
         loop {
+            // What is settled or returned is not left half-way.
+            if matches!(&self.published, Some(published) if matches!(published.phase, Phase::Shift(_))) {
+                self.start.report.interrupt.check()?;
+            }
             let (fleet, ages) = self.observe().await?;
             if let Some((step, reached)) = &mut watched {
                 step.since_reached = reached.elapsed();
@@ -296,10 +319,9 @@ impl<'a> Rollout<'a> {
     }
 
     fn state(&self, step: Option<Step>) -> Watch {
-        let (phase, generation, since) = match &self.published {
-            Some((phase, generation, since)) => (Some(phase), *generation, since.elapsed()),
-            None => (None, Generation::default(), Duration::ZERO),
-        };
+        let published = self.published.as_ref();
+        let phase = published.map(|published| &published.phase);
+        let elapsed = |since: fn(&Published) -> Instant| published.map(since).map_or(Duration::ZERO, |at| at.elapsed());
         let leased = matches!(phase, Some(Phase::Shift(_))) && self.versions.stable.is_some();
         let release = |version: &Option<Version>| version.as_ref().map(|version| version.release);
         Watch {
@@ -307,8 +329,9 @@ impl<'a> Rollout<'a> {
             rollout: self.id,
             candidate: release(&self.versions.candidate),
             stable: release(&self.versions.stable),
-            generation,
-            since_published: since,
+            generation: published.map(|published| published.generation).unwrap_or_default(),
+            since_published: elapsed(|published| published.since),
+            since_renewed: elapsed(|published| published.renewed),
             acknowledge_within: self
                 .acknowledge_within(!matches!(phase, Some(Phase::Shift(weight)) if *weight != Weight::NONE)),
             silent_after: SILENT_AFTER,
@@ -329,20 +352,36 @@ impl<'a> Rollout<'a> {
     }
 
     async fn renew(&mut self) -> Result<()> {
-        match self.published.as_ref().map(|(phase, ..)| phase.clone()) {
-            Some(phase) => self.publish(phase).await,
-            None => Ok(()),
+        let Some(phase) = self.published.as_ref().map(|published| published.phase.clone()) else {
+            return Ok(());
+        };
+        self.tell(&phase).await?;
+        if let Some(published) = &mut self.published {
+            published.renewed = Instant::now();
         }
+        Ok(())
     }
 
     async fn publish(&mut self, phase: Phase) -> Result<()> {
+        let generation = self.tell(&phase).await?;
+        let now = Instant::now();
+        self.published = Some(Published {
+            phase,
+            generation,
+            since: now,
+            renewed: now,
+        });
+        Ok(())
+    }
+
+    async fn tell(&mut self, phase: &Phase) -> Result<Generation> {
         self.start.lease.expect_held()?;
         self.sequence += 1;
         let generation = Generation::new(self.start.lease.fence, self.sequence);
         let turn = Turn {
             generation,
             rollout: self.id,
-            issued_at: Timestamp::now(),
+            issued_at: clock::now(),
             phase: phase.clone(),
         };
         let desired = document(self.start.pipeline, self.start.environment, &self.versions, &turn);
@@ -362,8 +401,7 @@ impl<'a> Rollout<'a> {
             Err(PublishError::Failed(error)) => return Err(error).or_fail(failed),
         };
         self.revision = Some(revision);
-        self.published = Some((phase, generation, Instant::now()));
-        Ok(())
+        Ok(generation)
     }
 
     /// What the hosts say, and how long ago each said it.
@@ -375,7 +413,7 @@ impl<'a> Rollout<'a> {
             .read_observed()
             .await
             .or_fail(|| format!("the hosts of `{name}` cannot be read"))?;
-        let now = Timestamp::now();
+        let now = clock::now();
         let age = |at: Timestamp| Duration::try_from(now.duration_since(at)).unwrap_or_default();
         let ages = fleet
             .iter()

@@ -64,13 +64,20 @@ pub fn document(pipeline: &Pipeline, environment: &Environment, versions: &Versi
     }
 }
 
-/// What carries traffic when a document is found that some controller left behind: while a lease is on it, its rollout was
-/// never finished, and traffic belongs to the fallback.
-pub fn stable_of(desired: &Desired, candidate: Option<ReleaseId>) -> Option<Version> {
-    let stable = match (desired.lease_ttl_ms, &desired.fallback) {
-        (Some(_), Some(fallback)) => Some(fallback.version.clone()),
-        _ => desired.release.clone(),
+/// What carries traffic when a document is found that some controller left behind, or carried it before the candidate did.
+/// While a lease is on the document its rollout was never finished, and traffic belongs to the fallback.
+pub fn stable_of(desired: &Desired, candidate: ReleaseId) -> Option<Version> {
+    let fallback = desired.fallback.as_ref().map(|fallback| &fallback.version);
+    let stable = match &desired.release {
+        Some(release) if desired.lease_ttl_ms.is_none() && release.release != candidate => Some(release),
+        _ => fallback,
     };
     // A first rollout that was cut off left nothing to return to.
-    stable.filter(|version| Some(version.release) != candidate)
+    stable.filter(|version| version.release != candidate).cloned()
+}
+
+pub fn is_settled_on(desired: &Desired, candidate: ReleaseId) -> bool {
+    let is_alone = desired.fallback.as_ref().is_none_or(|fallback| fallback.keep == Keep::Pinned);
+    let runs = desired.release.as_ref().map(|version| version.release);
+    runs == Some(candidate) && is_alone && desired.lease_ttl_ms.is_none() && desired.task.is_none()
 }

@@ -15,8 +15,11 @@ pub struct Watch {
     pub rollout: RolloutId,
     pub candidate: Option<ReleaseId>,
     pub stable: Option<ReleaseId>,
+    /// With which this phase was first published; every later one says the same.
     pub generation: Generation,
     pub since_published: Duration,
+    /// Since the hosts were last told that the controller lives.
+    pub since_renewed: Duration,
     /// How long hosts may take to bring a generation into force.
     pub acknowledge_within: Duration,
     /// How long a host may say nothing.
@@ -73,11 +76,14 @@ pub fn next(watch: &Watch, fleet: &Fleet, ages: &BTreeMap<HostName, Duration>) -
     if let Some(reason) = trouble(watch, fleet, ages) {
         return Move::Revert(reason);
     }
-    if let Some(waiting) = unacknowledged(watch, fleet) {
-        return waiting;
-    }
-    if watch.renew_after.is_some_and(|after| watch.since_published >= after) {
+    let waiting = unacknowledged(watch, fleet);
+    // A version may take longer to start than a lease lasts.
+    let gives_up = matches!(waiting, Some(Move::Revert(_)));
+    if !gives_up && watch.renew_after.is_some_and(|after| watch.since_renewed >= after) {
         return Move::Renew;
+    }
+    if let Some(waiting) = waiting {
+        return waiting;
     }
     let Some(step) = &watch.step else {
         return Move::Advance(None);
@@ -224,6 +230,7 @@ mod tests {
             stable: Some(release(1)),
             generation: Generation::new(Fence(1), 5),
             since_published: 2 * SECOND,
+            since_renewed: 2 * SECOND,
             acknowledge_within: 30 * SECOND,
             silent_after: 15 * SECOND,
             renew_after: Some(10 * SECOND),
@@ -423,10 +430,16 @@ mod tests {
     #[test]
     fn a_lease_is_renewed_before_it_runs_out() {
         let due = Watch {
-            since_published: 10 * SECOND,
+            since_renewed: 10 * SECOND,
             step: step(3600 * SECOND, SECOND),
             ..watch()
         };
         assert_eq!(next(&due, &fleet(5, 5), &fresh()), Move::Renew);
+        assert_eq!(next(&due, &fleet(5, 4), &fresh()), Move::Renew, "while one still starts");
+        let too_late = Watch {
+            since_published: 31 * SECOND,
+            ..due
+        };
+        assert!(matches!(next(&too_late, &fleet(5, 4), &fresh()), Move::Revert(_)));
     }
 }

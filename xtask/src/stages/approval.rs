@@ -7,7 +7,6 @@ use crate::build::Built;
 use crate::context::Context;
 use crate::engine::{Haste, History, Release};
 use crate::failure::Result;
-use crate::git;
 use crate::report::bytes;
 use contract::{Digest, ImageRef, ReleaseId};
 use serde::{Deserialize, Serialize};
@@ -57,7 +56,7 @@ pub async fn evidence(
     let history = History::load(&context.records, &context.pipeline.production.name).await?;
     let running = history.latest();
     let commits = match running {
-        Some(running) => git::commits_between(&context.project, &running.source.commit, &release.source.commit)
+        Some(running) => context.providers.commits(context, &running.source.commit, &release.source.commit)
             .await?
             .unwrap_or_default(),
         None => Vec::new(),

@@ -1,6 +1,7 @@
 //! Bringing a release to staging or production: migrate, start beside, look, shift.
 
-use super::{Outcome, smoke};
+use super::Outcome;
+use crate::clock;
 use crate::context::Context;
 use crate::engine::{History, Lease, Release, Settled};
 use crate::failure::{Failure, Result};
@@ -10,7 +11,6 @@ use crate::rollout::{Rollout, RolloutStart, StepResult};
 use crate::secrets::Vault;
 use contract::judge::Verdict;
 use contract::{ReleaseId, Version, Weight};
-use jiff::Timestamp;
 use pipeline::model::Environment;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -121,12 +121,7 @@ pub async fn shift(
         None => None,
     };
     rollout.start_beside().await?;
-    let routers = context
-        .ground
-        .as_ref()
-        .map(|ground| ground.routers(&environment.name))
-        .unwrap_or_default();
-    let smoke_checks = smoke::smoke(&environment.name, &routers, &environment.smoke, rollout.candidate()).await?;
+    let smoke_checks = context.providers.smoke(context, environment, rollout.candidate()).await?;
     let steps = rollout.shift(&environment.canary, reached).await?;
     Ok(Shifted {
         hosts: environment.hosts.len(),
@@ -144,7 +139,7 @@ pub async fn remember(context: &Context, environment: &Environment, release: &Re
         source: release.source.clone(),
         config: release.config,
         frontend: release.frontend,
-        at: Timestamp::now(),
+        at: clock::now(),
         withdrawn: false,
     };
     History::settle(&context.records, &environment.name, settled).await

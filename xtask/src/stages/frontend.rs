@@ -3,16 +3,13 @@
 use super::Outcome;
 use crate::context::Context;
 use crate::failure::{Failure, OrFail, Result};
-use crate::local::SITE_BUCKET;
 use crate::report::bytes;
 use crate::rollout::StepResult;
 use contract::{Digest, Fence, Generation, ReleaseId};
-use frontend::{Edge, Publisher, Site};
+use frontend::Site;
 use pipeline::model;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 
-const INVALIDATED_WITHIN: Duration = Duration::from_secs(60);
 /// The order of flips under one fence: there, and back again if need be.
 const FORWARD: u32 = 1;
 const BACK: u32 = 2;
@@ -71,31 +68,13 @@ pub async fn publish(
         frontend::read_dir(&folder).or_fail(|| format!("the front end `{}` cannot be read", folder.display()))?;
     let site = Site::from_files(files, &asked.entry)
         .or_fail(|| format!("the front end `{}` is not sound", folder.display()))?;
-    let publisher = publisher(context, asked)?;
-    let report = &context.report;
-    let progress =
-        |progress: frontend::Progress| report.progress(format!("{} of {} files", progress.sent, progress.of));
-    let uploaded = publisher
-        .upload(&site, progress)
-        .await
-        .or_fail(|| "the front end cannot be uploaded".to_owned())?;
-    let live = publisher
-        .live()
-        .await
-        .or_fail(|| "the live front end cannot be read".to_owned())?;
-    *flipped = Some(Flip {
-        fence,
-        before: live.map(|live| (live.manifest, live.release)),
-    });
-    let generation = Generation::new(fence, FORWARD);
-    publisher
-        .flip(site.digest(), release, generation)
-        .await
-        .or_fail(|| "the front end cannot be flipped".to_owned())?;
-    report.progress("invalidating");
-    invalidate(context, &asked.entry).await?;
-    report.progress("comparing what is served");
-    verify(context, &site).await?;
+    let hosting = context.providers.hosting(context, asked)?;
+    let uploaded = hosting.upload(&site).await?;
+    Flip::make(context, asked, site.digest(), (release, fence), flipped).await?;
+    context.report.progress("invalidating");
+    hosting.invalidate().await?;
+    context.report.progress("comparing what is served");
+    hosting.verify(&site).await?;
     Ok(Published {
         manifest: site.digest(),
         sent: uploaded.sent,
@@ -105,16 +84,19 @@ pub async fn publish(
 }
 
 impl Flip {
-    /// One write, and users get the front end of another release; for `rollback`.
-    pub async fn to(context: &Context, manifest: Digest, release: ReleaseId, fence: Fence) -> Result<Self> {
-        if let Some(asked) = &context.pipeline.frontend {
-            let generation = Generation::new(fence, FORWARD);
-            publisher(context, asked)?
-                .flip(manifest, release, generation)
-                .await
-                .or_fail(|| "the front end cannot be flipped".to_owned())?;
-        }
-        Ok(Self { fence, before: None })
+    /// One write, and users get another front end. `flipped` is there before it may have happened.
+    pub async fn make(
+        context: &Context,
+        asked: &model::Frontend,
+        manifest: Digest,
+        (release, fence): (ReleaseId, Fence),
+        flipped: &mut Option<Self>,
+    ) -> Result<()> {
+        let hosting = context.providers.hosting(context, asked)?;
+        let live = hosting.live().await?;
+        let before = live.map(|live| (live.manifest, live.release));
+        *flipped = Some(Self { fence, before });
+        hosting.flip(manifest, release, Generation::new(fence, FORWARD)).await
     }
 
     /// Makes live what was live before.
@@ -122,18 +104,14 @@ impl Flip {
         let (Some(asked), Some((manifest, release))) = (&context.pipeline.frontend, self.before) else {
             return Ok(());
         };
-        let generation = Generation::new(self.fence, BACK);
-        publisher(context, asked)?
-            .flip(manifest, release, generation)
-            .await
-            .or_fail(|| "the front end cannot be flipped back".to_owned())?;
-        Ok(())
+        let hosting = context.providers.hosting(context, asked)?;
+        hosting.flip(manifest, release, Generation::new(self.fence, BACK)).await
     }
 
     /// What may take its time once traffic has moved.
     pub async fn finish(&self, context: &Context) -> Result<()> {
         match &context.pipeline.frontend {
-            Some(asked) => invalidate(context, &asked.entry).await,
+            Some(asked) => context.providers.hosting(context, asked)?.invalidate().await,
             None => Ok(()),
         }
     }
@@ -152,42 +130,11 @@ impl Flip {
 
 /// Old assets go only once nobody can be sent to them any more; failing to remove them fails no release.
 pub async fn prune(context: &Context, asked: &model::Frontend) {
-    let pruned = match publisher(context, asked) {
-        Ok(publisher) => publisher
-            .prune(asked.keep_releases)
-            .await
-            .or_fail(|| "old assets cannot be removed".to_owned()),
+    let pruned = match context.providers.hosting(context, asked) {
+        Ok(hosting) => hosting.prune(asked.keep_releases).await,
         Err(failure) => Err(failure),
     };
     if let Err(failure) = pruned {
         context.report.note(&failure.to_string());
     }
-}
-
-fn publisher(context: &Context, asked: &model::Frontend) -> Result<Publisher> {
-    let bucket = asked.bucket.clone().unwrap_or_else(|| SITE_BUCKET.to_owned());
-    Ok(Publisher::new(
-        context.bucket_access()?.client(),
-        bucket,
-        asked.entry.clone(),
-    ))
-}
-
-async fn invalidate(context: &Context, entry: &str) -> Result<()> {
-    let Some(ground) = &context.ground else { return Ok(()) };
-    let failed = || "the edge did not invalidate the entry document".to_owned();
-    let edge = Edge::new(ground.edge_admin()).or_fail(failed)?;
-    let entry = format!("/{entry}");
-    let paths = ["/", &entry];
-    let id = edge.invalidate(&paths).await.or_fail(failed)?;
-    edge.wait(&id, INVALIDATED_WITHIN).await.or_fail(failed)?;
-    Ok(())
-}
-
-async fn verify(context: &Context, site: &Site) -> Result<()> {
-    let Some(ground) = &context.ground else { return Ok(()) };
-    frontend::verify(site, &ground.site_url())
-        .await
-        .or_fail(|| "what is served is not what was published".to_owned())?;
-    Ok(())
 }

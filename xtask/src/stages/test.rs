@@ -43,7 +43,8 @@ pub async fn test(context: &Context, release: &Release, image: &ImageRef) -> Res
     };
     let stand = Stand::new(context, Purpose::Test, identity).await?;
     let logs = context.project.release(release.id).join("logs");
-    let result = test_on(&stand, context, image, &logs).await;
+    let interrupt = &context.report.interrupt;
+    let result = interrupt.cuts(test_on(&stand, context, image, &logs)).await;
     if result.is_err() {
         stand.keep_logs(&logs).await;
     }

@@ -1,0 +1,145 @@
+//! What a simulated release builds, tests and publishes: each effect between two boundaries at which it can be cut off.
+
+use super::cut::{Cut, Observed};
+use super::site::Bucket;
+use crate::build::Built;
+use crate::context::Context;
+use crate::engine::Release;
+use crate::failure::{Failure, Result};
+use crate::providers::{Hosting, Providers};
+use crate::stages::test::Tested;
+use channel::Channel;
+use contract::{Digest, EnvironmentName, Generation, ImageRef, ReleaseId};
+use frontend::{Live, Site, UploadReport};
+use futures_util::future::LocalBoxFuture;
+use pipeline::model::{Environment, Frontend};
+use std::sync::Arc;
+use std::time::Duration;
+use store::Store;
+
+const WORK: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+pub struct Simulated {
+    pub store: Store,
+    pub bucket: Arc<Bucket>,
+    pub cut: Arc<Cut>,
+    /// What the source tree is: its image follows from it.
+    pub commit: String,
+}
+
+/// Where one environment's channel lies in the store of the simulation.
+pub fn channel_folder(environment: &EnvironmentName) -> String {
+    format!("channel/{environment}/")
+}
+
+impl Providers for Simulated {
+    fn channel(&self, context: &Context, environment: &EnvironmentName) -> Result<Channel> {
+        let store = Observed::store(&self.store, channel_folder(environment), &self.cut);
+        Ok(Channel::new(store, &context.pipeline.app, environment))
+    }
+
+    fn commits<'a>(
+        &'a self,
+        _: &'a Context,
+        _: &'a str,
+        to: &'a str,
+    ) -> LocalBoxFuture<'a, Result<Option<Vec<String>>>> {
+        Box::pin(async move { Ok(Some(vec![format!("{to} a change")])) })
+    }
+
+    fn build<'a>(&'a self, _: &'a Context) -> LocalBoxFuture<'a, Result<Built>> {
+        let built = async {
+            tokio::time::sleep(WORK).await;
+            let image = ImageRef {
+                repository: "registry.example/shop".to_owned(),
+                digest: Digest::of(self.commit.as_bytes()),
+            };
+            Ok(Built {
+                image,
+                builder: "simulated".to_owned(),
+                size: 1,
+                uploaded: 1,
+                compile_ms: 1,
+                push_ms: 1,
+            })
+        };
+        Box::pin(self.cut.around("building", built))
+    }
+
+    fn test<'a>(&'a self, _: &'a Context, _: &'a Release, _: &'a ImageRef) -> LocalBoxFuture<'a, Result<Tested>> {
+        let tested = async {
+            tokio::time::sleep(WORK).await;
+            Ok(Tested {
+                passed: 7,
+                failed: 0,
+                substitutes: Vec::new(),
+                services_ms: 1,
+                tests_ms: 1,
+            })
+        };
+        Box::pin(self.cut.around("testing", tested))
+    }
+
+    fn smoke<'a>(
+        &'a self,
+        _: &'a Context,
+        environment: &'a Environment,
+        _: ReleaseId,
+    ) -> LocalBoxFuture<'a, Result<usize>> {
+        let checked = async { Ok(environment.smoke.len()) };
+        Box::pin(self.cut.around("smoke checks", checked))
+    }
+
+    fn hosting<'a>(&self, _: &'a Context, _: &'a Frontend) -> Result<Box<dyn Hosting + 'a>> {
+        Ok(Box::new(SimulatedHosting {
+            bucket: self.bucket.clone(),
+            cut: self.cut.clone(),
+        }))
+    }
+}
+
+struct SimulatedHosting {
+    bucket: Arc<Bucket>,
+    cut: Arc<Cut>,
+}
+
+impl Hosting for SimulatedHosting {
+    fn upload<'a>(&'a self, site: &'a Site) -> LocalBoxFuture<'a, Result<UploadReport>> {
+        let uploaded = async {
+            self.bucket.upload(site.digest());
+            Ok(UploadReport::default())
+        };
+        Box::pin(self.cut.around("uploading", uploaded))
+    }
+
+    fn live(&self) -> LocalBoxFuture<'_, Result<Option<Live>>> {
+        Box::pin(async { Ok(self.bucket.live()) })
+    }
+
+    fn flip(&self, manifest: Digest, release: ReleaseId, generation: Generation) -> LocalBoxFuture<'_, Result<()>> {
+        let flipped = async move { self.bucket.flip(manifest, release, generation).map_err(Failure::failed) };
+        Box::pin(self.cut.around("flipping", flipped))
+    }
+
+    fn invalidate(&self) -> LocalBoxFuture<'_, Result<()>> {
+        let invalidated = async {
+            self.bucket.invalidate();
+            Ok(())
+        };
+        Box::pin(self.cut.around("invalidating", invalidated))
+    }
+
+    fn verify<'a>(&'a self, site: &'a Site) -> LocalBoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            match self.bucket.served() == Some(site.digest()) {
+                true => Ok(()),
+                false => Err(Failure::failed("the CDN serves another front end")),
+            }
+        })
+    }
+
+    fn prune(&self, _: u32) -> LocalBoxFuture<'_, Result<()>> {
+        Box::pin(self.cut.around("pruning", async { Ok(()) }))
+    }
+}

@@ -1,0 +1,292 @@
+//! Staging with one host, production with two, a store, a bucket and a site to publish; and engines that work on them.
+
+use super::Simulated;
+use super::containers::Containers;
+use super::cut::{Cut, Observed};
+use super::host::{Host, Place, engine};
+use super::providers::{self, channel_folder};
+use super::site::Bucket;
+use crate::context::Context;
+use crate::engine::{self as release_engine, Entry, Event, History, How, Journal, Lease, Records, Release, Run};
+use crate::failure::{Exit, Failure, Result};
+use crate::interrupt::Interrupt;
+use crate::plan::{self, SourceFacts};
+use crate::project::Project;
+use crate::report::Report;
+use contract::{Desired, KeySet, ReleaseId, SigningKey};
+use pipeline::model::Pipeline;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Memory, Store};
+
+const PIPELINE: &str = "
+version: 1
+app: shop
+test: { command: [make, check] }
+migrate: { command: [migrate], timeout: 1m }
+health: { interval: 1s, deadline: 15s }
+environments:
+  staging:
+    smoke: [{ path: /version, status: 200 }]
+  production:
+    approval: { timeout: 24h }
+    canary:
+      steps: [{ weight: 5%, bake: 2s }, { weight: 50%, bake: 2s }, { weight: 100% }]
+    bake: 5s
+    lease_ttl: 12s
+    smoke: [{ path: /version, status: 200 }]
+frontend: { dir: web, entry: index.html }
+";
+/// No release takes longer, whatever happens.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+/// Everything that runs out by itself has run out after it: the engine's lease, and that of a rollout.
+const LONG_ENOUGH: Duration = Duration::from_secs(16);
+
+pub struct World {
+    pub pipeline: Pipeline,
+    pub hosts: BTreeMap<String, Vec<Host>>,
+    pub bucket: Arc<Bucket>,
+    store: Store,
+    seed: [u8; 32],
+    folder: tempfile::TempDir,
+    _time: Simulated,
+}
+
+/// How an engine's life ended.
+#[derive(Debug)]
+pub enum Ended {
+    Done,
+    Failed(Failure),
+    CutOff,
+}
+
+impl Ended {
+    async fn of(work: impl Future<Output = Result<()>>, cut: &Cut) -> Self {
+        match tokio::time::timeout(PATIENCE, work).await {
+            Ok(Ok(())) => Self::Done,
+            Ok(Err(failure)) => Self::Failed(failure),
+            Err(_) => panic!("still not over after {PATIENCE:?}: {:?}", cut.boundaries()),
+        }
+    }
+}
+
+/// What counts in the end, whatever happened on the way: ids of releases, not generations or times.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub desired: BTreeMap<String, String>,
+    pub histories: BTreeMap<String, Vec<String>>,
+    pub serving: BTreeMap<String, Vec<String>>,
+    pub running: BTreeMap<String, Vec<String>>,
+    pub held: BTreeMap<String, bool>,
+    pub site: Option<(String, bool)>,
+    pub journals: BTreeMap<ReleaseId, Vec<String>>,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let time = Simulated::begin();
+        // In memory where there is such a place: agents and routers sync their files, which a disk takes its time for.
+        let folder = ["/dev/shm", "/tmp"].iter().find_map(|place| tempfile::tempdir_in(place).ok());
+        let folder = folder.expect("a folder");
+        let root = folder.path();
+        std::fs::create_dir_all(root.join("web")).expect("a folder");
+        let pipeline = pipeline::load("pipeline.yaml", PIPELINE, "local").expect("a pipeline");
+        let seed = [7; 32];
+        let keys = KeySet {
+            version: 1,
+            keys: vec![SigningKey::from_seed(seed).public()],
+        };
+        let trusted_keys = root.join("trusted.json");
+        std::fs::write(&trusted_keys, serde_json::to_vec(&keys).expect("keys")).expect("a file");
+        let store = Store::new(Memory::default());
+        let mut hosts = BTreeMap::new();
+        for (number, environment) in plan::environments(&pipeline).into_iter().enumerate() {
+            let place = Place {
+                pipeline: &pipeline,
+                environment,
+                store: Observed::store(&store, channel_folder(&environment.name), &Cut::never()),
+                folder: root.join("hosts"),
+                trusted_keys: trusted_keys.clone(),
+                secrets: root.join("secrets"),
+                first_port: 20_000 + 100 * number as u16,
+            };
+            let started = environment.hosts.iter().map(|name| Host::start(&place, name));
+            hosts.insert(environment.name.to_string(), started.collect());
+        }
+        Self {
+            pipeline,
+            hosts,
+            bucket: Arc::default(),
+            store,
+            seed,
+            folder,
+            _time: time,
+        }
+    }
+
+    /// An engine's view of this world, up to its end.
+    fn context(&self, cut: &Arc<Cut>, commit: &str) -> Context {
+        let folder = self.folder.path();
+        std::fs::write(folder.join("web/index.html"), format!("<p>{commit}</p>")).expect("a file");
+        Context {
+            project: Project { root: folder.to_owned() },
+            pipeline: self.pipeline.clone(),
+            report: Report::plain(cut.interrupt.clone().unwrap_or_else(Interrupt::new)),
+            docker: engine(&Arc::<Containers>::default()).expect("an engine"),
+            ground: None,
+            key: SigningKey::from_seed(self.seed),
+            records: Records::new(Observed::store(&self.store, String::new(), cut)),
+            providers: Box::new(providers::Simulated {
+                store: self.store.clone(),
+                bucket: self.bucket.clone(),
+                cut: cut.clone(),
+                commit: commit.to_owned(),
+            }),
+        }
+    }
+
+    /// Its id is the same in every world.
+    pub fn release_of(&self, commit: &str, number: u64) -> Release {
+        let source = SourceFacts {
+            commit: commit.to_owned(),
+            branch: Some("main".to_owned()),
+            dirty: None,
+        };
+        Release {
+            id: ReleaseId::from_parts(number, 0),
+            ..release_engine::new_release(&self.context(&Cut::never(), commit), source)
+        }
+    }
+
+    /// From wherever it stands to live, with the approval it waits for; or to where it is cut off.
+    pub async fn release(&self, release: &Release, cut: &Arc<Cut>) -> Ended {
+        tokio::select! {
+            biased;
+            () = cut.died() => Ended::CutOff,
+            ended = self.release_uncut(release, cut) => ended,
+        }
+    }
+
+    /// The same, but where it is cut off it waits to be revived.
+    pub async fn release_uncut(&self, release: &Release, cut: &Arc<Cut>) -> Ended {
+        let carried = async {
+            let context = self.context(cut, &release.source.commit);
+            loop {
+                let mut run = match Release::load(&context.records, release.id).await {
+                    Ok(known) => Run::resume(&context, known).await?,
+                    Err(_) => Run::begin(&context, release.clone()).await?,
+                };
+                match run.go(&How::Ask).await {
+                    Err(failure) if failure.exit == Exit::Parked => {
+                        let asked = self.pipeline.production.approval.as_ref().expect("an approval");
+                        release_engine::approve(&context.records, asked, &run.release).await?;
+                    }
+                    ended => return ended,
+                }
+            }
+        };
+        Ended::of(carried, cut).await
+    }
+
+    pub async fn roll_back(&self, release: &Release, cut: &Arc<Cut>) -> Ended {
+        let rolled_back = async {
+            let context = self.context(cut, &release.source.commit);
+            let production = &self.pipeline.production;
+            let history = History::load(&context.records, &production.name).await?;
+            let mut settled = history.settled.iter();
+            let target = settled.find(|settled| settled.version.release == release.id);
+            let target = target.ok_or_else(|| Failure::bad_input("it never ran there"))?;
+            release_engine::roll_back(&context, production, target).await
+        };
+        tokio::select! {
+            biased;
+            () = cut.died() => Ended::CutOff,
+            ended = Ended::of(rolled_back, cut) => ended,
+        }
+    }
+
+    pub async fn wait_out(&self) {
+        tokio::time::sleep(LONG_ENOUGH).await;
+    }
+
+    pub async fn journal(&self, release: ReleaseId) -> Vec<Entry> {
+        let records = Records::new(self.store.clone());
+        Journal::read(&records, release).await.expect("a journal")
+    }
+
+    /// Nobody holds an environment, and no host is in the middle of a rollout.
+    pub async fn expect_at_rest(&self, after: &str) {
+        let records = Records::new(self.store.clone());
+        for environment in plan::environments(&self.pipeline) {
+            let lease = Lease::read(&records, &environment.name).await.expect("a lease");
+            assert_eq!(lease.holder, None, "asked to end {after}");
+            let key = format!("{}desired.json", channel_folder(&environment.name));
+            if let Some((bytes, _)) = self.store.get(&key).await.expect("a store") {
+                assert!(!describe(&bytes).ends_with("leased"), "asked to end {after}");
+            }
+        }
+    }
+
+    pub async fn outcome(&self, releases: &[&Release]) -> Outcome {
+        // Old containers drain and go, and hosts say so.
+        self.wait_out().await;
+        let records = Records::new(self.store.clone());
+        let mut outcome = Outcome {
+            desired: BTreeMap::new(),
+            histories: BTreeMap::new(),
+            serving: BTreeMap::new(),
+            running: BTreeMap::new(),
+            held: BTreeMap::new(),
+            site: self.bucket.live().map(|live| {
+                let is_served = self.bucket.served() == Some(live.manifest);
+                (format!("{} of {}", live.manifest.short(), live.release), is_served)
+            }),
+            journals: BTreeMap::new(),
+        };
+        for environment in plan::environments(&self.pipeline) {
+            let name = environment.name.to_string();
+            let key = format!("{}desired.json", channel_folder(&environment.name));
+            let desired = self.store.get(&key).await.expect("a store");
+            let desired = desired.map_or("nothing".to_owned(), |(bytes, _)| describe(&bytes));
+            outcome.desired.insert(name.clone(), desired);
+            let history = History::load(&records, &environment.name).await.expect("a history");
+            let settled = history.settled.iter().map(|settled| {
+                let withdrawn = if settled.withdrawn { " (withdrawn)" } else { "" };
+                format!("{}{withdrawn}", settled.version.release)
+            });
+            outcome.histories.insert(name.clone(), settled.collect());
+            let lease = Lease::read(&records, &environment.name).await.expect("a lease");
+            let holder = lease.holder.filter(|holder| Some(holder.expires_at) > super::now());
+            outcome.held.insert(name.clone(), holder.is_some());
+            for host in &self.hosts[&name] {
+                outcome.serving.insert(host.name.clone(), host.serves().await);
+                outcome.running.insert(host.name.clone(), host.containers.running());
+            }
+        }
+        for release in releases {
+            let stages = self.journal(release.id).await.into_iter().filter_map(|entry| match entry.event {
+                Event::StageFinished { stage, .. } => Some(stage.to_string()),
+                Event::Finished => Some("live".to_owned()),
+                _ => None,
+            });
+            // A stage that was begun again finished twice.
+            let mut once: Vec<String> = Vec::new();
+            for stage in stages {
+                once.retain(|known| *known != stage);
+                once.push(stage);
+            }
+            outcome.journals.insert(release.id, once);
+        }
+        outcome
+    }
+}
+
+fn describe(bytes: &[u8]) -> String {
+    let envelope: contract::Envelope = serde_json::from_slice(bytes).expect("an envelope");
+    let desired: Desired = serde_json::from_str(&envelope.document).expect("a document");
+    let release = desired.release.map_or("nothing".to_owned(), |version| version.release.to_string());
+    let task = if desired.task.is_some() { ", with a task" } else { "" };
+    let lease = if desired.lease_ttl_ms.is_some() { ", leased" } else { "" };
+    format!("{release} {}{task}{lease}", desired.weight)
+}
