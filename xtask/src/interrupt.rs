@@ -87,7 +87,9 @@ mod tests {
         assert!(!interrupt.ask());
         let never = interrupt.cuts(std::future::pending::<Result<()>>()).await;
         assert_eq!(never.unwrap_err().exit, Exit::Cancelled);
-        let failed = interrupt.cuts(async { Err::<(), _>(Failure::failed("killed by SIGINT")) }).await;
+        let failed = interrupt
+            .cuts(async { Err::<(), _>(Failure::failed("killed by SIGINT")) })
+            .await;
         assert_eq!(failed.unwrap_err().exit, Exit::Cancelled);
     }
 }

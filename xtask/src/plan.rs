@@ -254,6 +254,7 @@ pub fn span(duration: Duration) -> String {
         0 => format!("{}ms", duration.as_millis()),
         _ if whole.is_multiple_of(3600) => format!("{}h", whole / 3600),
         _ if whole.is_multiple_of(60) => format!("{}m", whole / 60),
+        _ if whole > 3600 => format!("{}h{}m", whole / 3600, whole % 3600 / 60),
         _ if whole > 60 => format!("{}m{}s", whole / 60, whole % 60),
         _ => format!("{whole}s"),
     }

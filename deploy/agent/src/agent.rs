@@ -4,8 +4,8 @@ use crate::contact::Contact;
 use crate::decide::{self, Action};
 use crate::follow;
 use crate::observe::Observer;
-use crate::readings::Reading;
 use crate::reach::Reach;
+use crate::readings::Reading;
 use crate::report::{self, Standing};
 use crate::start::Trouble;
 use crate::state::State;
@@ -101,12 +101,7 @@ pub async fn run(config: HostConfig, reach: Arc<dyn Reach>) -> Result<()> {
 }
 
 impl Agent {
-    fn new(
-        config: HostConfig,
-        reach: Arc<dyn Reach>,
-        channel: Channel,
-        events: mpsc::Sender<Event>,
-    ) -> Result<Self> {
+    fn new(config: HostConfig, reach: Arc<dyn Reach>, channel: Channel, events: mpsc::Sender<Event>) -> Result<Self> {
         let config = Arc::new(config);
         let state = State::open(reach.folder())?;
         let observer = Observer::new(config.clone(), reach.clone(), events.clone());

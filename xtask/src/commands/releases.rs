@@ -146,7 +146,7 @@ fn line(entry: &Entry) -> Option<String> {
             let why: String = why.iter().map(|line| format!("\n    {line}")).collect();
             format!("{stage:<11} failed: {what}{why}")
         }
-        Event::Parked { evidence } => format!("waits for approval of evidence {}", evidence.short()),
+        Event::Parked { evidence, .. } => format!("waits for approval of evidence {}", evidence.short()),
         Event::Approved { by, via, evidence } => format!("approved by {by} ({via}) on evidence {}", evidence.short()),
         Event::Rejected { by, reason } => format!("rejected by {by}: {reason}"),
         Event::RolledBack {

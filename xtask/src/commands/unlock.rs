@@ -19,7 +19,11 @@ pub async fn unlock(profile: &str, name: &str, yes: bool, report: &Report) -> Re
         return Ok(());
     };
     report.note(&explain(name, &holder, Timestamp::now()));
-    if !yes && !report.ask(&format!("Take `{environment}` away from release {}?", holder.release)).await? {
+    if !yes
+        && !report
+            .ask(&format!("Take `{environment}` away from release {}?", holder.release))
+            .await?
+    {
         return Err(Failure::new(
             Exit::Refused,
             format!("`{environment}` stays with release {}", holder.release),

@@ -1,13 +1,14 @@
 //! Approval: asked for, given, refused, and when it no longer counts.
 
-use super::{Entry, Event, Journal, Records, Release, Run};
+use super::{Entry, Event, Haste, Journal, Records, Release, Run};
 use crate::clock;
 use crate::failure::{Exit, Failure, Result};
-use crate::stages::approval::{Approved, Evidence};
+use crate::plan;
+use crate::stages::approval::{self, Approved, Evidence, Found};
 use crate::user;
 use contract::{Digest, ReleaseId};
-use jiff::Timestamp;
 use pipeline::model::Approval;
+use std::time::Duration;
 
 /// How an approval is to be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,19 +20,20 @@ pub enum How {
 }
 
 impl Run<'_> {
-    pub(super) async fn decide(&mut self, asked: &Approval, evidence: &Evidence, how: &How) -> Result<Approved> {
-        let digest = evidence.digest();
-        if let Some(given) = given(self.journal.entries()) {
-            if given.evidence == digest {
-                return Ok(given);
-            }
-            return Err(
-                Failure::new(Exit::Refused, "the approval is void: it was given for other evidence")
-                    .why(format!("approved {}, now {}", given.evidence.short(), digest.short()))
-                    .next("cargo xtask release"),
-            );
+    pub(super) async fn decide(&mut self, asked: &Approval, found: &Found, how: &How) -> Result<Approved> {
+        if let Some((exit, what)) = rejected(self.journal.entries()) {
+            return Err(Failure::new(exit, format!("release {} {what}", self.release.id)).next("cargo xtask release"));
         }
-        self.journal.append(Event::Parked { evidence: digest }).await?;
+        let evidence = &self.evidence(found).await?;
+        let digest = evidence.digest();
+        if let Some(given) = given(self.journal.entries(), asked) {
+            return match given.evidence == digest {
+                true => Ok(given),
+                false => Err(self.void(evidence)),
+            };
+        }
+        let seen = Box::new(evidence.clone());
+        self.journal.append(Event::Parked { evidence: digest, seen }).await?;
         let approved = match how {
             How::Yes => Approved {
                 by: user::name(),
@@ -44,6 +46,39 @@ impl Run<'_> {
         let Approved { by, via, evidence } = approved.clone();
         self.journal.append(Event::Approved { by, via, evidence }).await?;
         Ok(approved)
+    }
+
+    /// Under the lease, when nothing can come between any more: the yes is still one to what is about to happen.
+    pub(super) async fn expect_approved(&self, asked: &Approval, found: &Found) -> Result<()> {
+        let id = self.release.id;
+        let Some(given) = given(self.journal.entries(), asked) else {
+            return Err(
+                Failure::new(Exit::Refused, format!("the approval of release {id} has expired"))
+                    .why(format!("it counts for {}", plan::span(asked.timeout)))
+                    .next(format!("cargo xtask release --resume {id}, to be asked again")),
+            );
+        };
+        let evidence = self.evidence(found).await?;
+        if given.evidence != evidence.digest() {
+            return Err(self.void(&evidence));
+        }
+        expect_newest(&self.context.records, &self.release).await
+    }
+
+    async fn evidence(&self, found: &Found) -> Result<Evidence> {
+        let haste = Haste::of(self.journal.entries());
+        approval::evidence(self.context, &self.release, found, haste).await
+    }
+
+    fn void(&self, now: &Evidence) -> Failure {
+        let failure = Failure::new(
+            Exit::Refused,
+            "the approval is void: what it was given for has changed since",
+        );
+        let seen = parked(self.journal.entries()).map(|(_, seen, _)| seen);
+        let differences = seen.map(|seen| seen.differences(now)).unwrap_or_default();
+        let failure = differences.into_iter().fold(failure, Failure::why);
+        failure.world("production is as before").next("cargo xtask release")
     }
 
     async fn ask(&mut self, asked: &Approval, evidence: &Evidence) -> Result<Approved> {
@@ -76,26 +111,31 @@ impl Run<'_> {
     }
 }
 
-/// A yes to less haste is none to more.
-fn given(entries: &[Entry]) -> Option<Approved> {
+/// The yes that counts now. One to less haste is none to more, and none lasts for ever.
+pub(super) fn given(entries: &[Entry], asked: &Approval) -> Option<Approved> {
     let since = entries.iter().rev();
     let mut since = since.take_while(|entry| !matches!(entry.event, Event::Hastened(_)));
-    since.find_map(|entry| match &entry.event {
-        Event::Approved { by, via, evidence } => Some(Approved {
+    let entry = since.find(|entry| matches!(entry.event, Event::Approved { .. }))?;
+    match &entry.event {
+        Event::Approved { by, via, evidence } if age(entry) <= asked.timeout => Some(Approved {
             by: by.clone(),
             via: via.clone(),
             evidence: *evidence,
         }),
         _ => None,
+    }
+}
+
+/// What was asked for last: its digest, what it was, and when.
+fn parked(entries: &[Entry]) -> Option<(Digest, &Evidence, &Entry)> {
+    entries.iter().rev().find_map(|entry| match &entry.event {
+        Event::Parked { evidence, seen } => Some((*evidence, &**seen, entry)),
+        _ => None,
     })
 }
 
-/// The digest of what was asked for, and when.
-fn parked(entries: &[Entry]) -> Option<(Digest, Timestamp)> {
-    entries.iter().rev().find_map(|entry| match &entry.event {
-        Event::Parked { evidence } => Some((*evidence, entry.at)),
-        _ => None,
-    })
+fn age(entry: &Entry) -> Duration {
+    Duration::try_from(clock::now().duration_since(entry.at)).unwrap_or_default()
 }
 
 fn expect_approver(asked: &Approval) -> Result<()> {
@@ -111,32 +151,39 @@ fn expect_approver(asked: &Approval) -> Result<()> {
 /// Says yes to a parked release, for what it was parked with. The release goes on from there.
 pub async fn approve(records: &Records, asked: &Approval, release: &Release) -> Result<()> {
     let mut journal = undecided(records, release).await?;
-    let (evidence, at) = parked(journal.entries()).ok_or_else(|| {
+    let (evidence, _, entry) = parked(journal.entries()).ok_or_else(|| {
         Failure::bad_input(format!("release {} does not wait for approval", release.id))
             .next(format!("cargo xtask show {}", release.id))
     })?;
     expect_approver(asked)?;
-    let age = std::time::Duration::try_from(clock::now().duration_since(at)).unwrap_or_default();
-    if age > asked.timeout {
-        return Err(
-            Failure::new(Exit::Refused, format!("the approval of release {} expired", release.id))
-                .why(format!(
-                    "asked {} s ago; it may take {} s",
-                    age.as_secs(),
-                    asked.timeout.as_secs()
-                ))
-                .next("cargo xtask release"),
-        );
+    if age(entry) > asked.timeout {
+        let waited = plan::span(Duration::from_secs(age(entry).as_secs()));
+        let what = format!("the question whether release {} may go live has expired", release.id);
+        return Err(Failure::new(Exit::Refused, what)
+            .why(format!(
+                "asked {waited} ago; it waits for {}",
+                plan::span(asked.timeout)
+            ))
+            .world("production is as before")
+            .next(format!(
+                "cargo xtask release --resume {}, to be asked again",
+                release.id
+            )));
     }
-    if let Some(newer) = newer_candidate(records, release).await? {
-        return Err(
-            Failure::new(Exit::Refused, format!("release {} is superseded", release.id))
-                .why(format!("release {newer} reached approval after it"))
-                .next(format!("cargo xtask approve {newer}")),
-        );
-    }
+    expect_newest(records, release).await?;
     let (by, via) = (user::name(), "approve".to_owned());
     journal.append(Event::Approved { by, via, evidence }).await
+}
+
+async fn expect_newest(records: &Records, release: &Release) -> Result<()> {
+    let Some(newer) = newer_candidate(records, release).await? else {
+        return Ok(());
+    };
+    let what = format!("release {} is superseded", release.id);
+    Err(Failure::new(Exit::Refused, what)
+        .why(format!("release {newer} reached approval after it"))
+        .world("production is as before")
+        .next(format!("cargo xtask approve {newer}")))
 }
 
 pub async fn reject(records: &Records, release: &Release, reason: &str) -> Result<()> {
@@ -147,17 +194,20 @@ pub async fn reject(records: &Records, release: &Release, reason: &str) -> Resul
 
 async fn undecided(records: &Records, release: &Release) -> Result<Journal> {
     let journal = Journal::open(records, release.id).await?;
-    let decided = journal.entries().iter().rev().find_map(|entry| match &entry.event {
-        Event::Rejected { by, reason } => Some((Exit::Refused, format!("was rejected by {by}: {reason}"))),
-        Event::Finished => Some((Exit::BadInput, "is finished".to_owned())),
-        Event::Approved { .. } => None,
-        _ => None,
-    });
-    match decided {
+    match rejected(journal.entries()) {
         Some((exit, what)) => Err(Failure::new(exit, format!("release {} {what}", release.id))
             .next(format!("cargo xtask show {}", release.id))),
         None => Ok(journal),
     }
+}
+
+/// Why there is nothing to decide any more.
+fn rejected(entries: &[Entry]) -> Option<(Exit, String)> {
+    entries.iter().rev().find_map(|entry| match &entry.event {
+        Event::Rejected { by, reason } => Some((Exit::Refused, format!("was rejected by {by}: {reason}"))),
+        Event::Finished => Some((Exit::BadInput, "is finished".to_owned())),
+        _ => None,
+    })
 }
 
 async fn newer_candidate(records: &Records, release: &Release) -> Result<Option<ReleaseId>> {

@@ -9,6 +9,7 @@ use super::records::{Records, journal_key};
 use crate::clock;
 use crate::failure::{Exit, Failure, OrFail, Result};
 use crate::plan::StageName;
+use crate::stages::approval::Evidence;
 use contract::{Digest, EnvironmentName, ReleaseId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,8 @@ pub enum Event {
     },
     Parked {
         evidence: Digest,
+        /// What an approver is shown; its digest is the one above.
+        seen: Box<Evidence>,
     },
     Approved {
         by: String,

@@ -5,14 +5,13 @@ use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
 use crate::plan::StageName;
 use crate::rollout::Rollout;
+use crate::stages::approval::Found;
 use crate::stages::environment::{self, Shifted};
 use crate::stages::frontend::{self, Baked, Flip, Published};
-use contract::ReleaseId;
 use pipeline::model::Environment;
 
 impl Run<'_> {
-    /// `approved_over` is what production ran when the approval was given, where one was asked for.
-    pub(super) async fn live(&mut self, approved_over: Option<Option<ReleaseId>>) -> Result<()> {
+    pub(super) async fn live(&mut self, found: &Found) -> Result<()> {
         let context = self.context;
         let production = &Haste::shorten(Haste::of(self.journal.entries()), &context.pipeline.production);
         if self.journal.outcome(StageName::Bake).is_some() {
@@ -20,20 +19,15 @@ impl Run<'_> {
         }
         self.expect_thawed(production)?;
         let lease = Lease::acquire_above(context, production, self.release.id).await?;
-        let ended = self.go_live_under(&lease, production, approved_over).await;
+        let ended = self.go_live_under(&lease, production, found).await;
         lease.give_back().await;
         ended
     }
 
-    async fn go_live_under(
-        &mut self,
-        lease: &Lease,
-        production: &Environment,
-        approved_over: Option<Option<ReleaseId>>,
-    ) -> Result<()> {
+    async fn go_live_under(&mut self, lease: &Lease, production: &Environment, found: &Found) -> Result<()> {
         let context = self.context;
-        if let Some(expected) = approved_over {
-            environment::expect_unmoved(context, production, expected).await?;
+        if let Some(asked) = &production.approval {
+            self.expect_approved(asked, found).await?;
         }
         let candidate = environment::version(context, production, &self.release)?;
         let mut rollout = environment::begin(context, production, lease, candidate).await?;
@@ -119,14 +113,6 @@ impl Run<'_> {
         let has_frontend = self.context.pipeline.frontend.is_some();
         self.journal.outcome(StageName::Production).is_some()
             && (!has_frontend || self.journal.outcome(StageName::Frontend).is_some())
-    }
-
-    /// A finished stage of a unit that was cut off is begun again with it.
-    async fn forget(&mut self, stage: StageName) -> Result<()> {
-        if self.journal.outcome(stage).is_none() {
-            return Ok(());
-        }
-        self.journal.append(Event::StageStarted { stage }).await
     }
 }
 

@@ -12,6 +12,7 @@ mod records;
 mod release;
 mod rollback;
 
+use decision::given;
 pub use decision::{How, approve, reject};
 pub use haste::Haste;
 pub use journal::{Entry, Event, JOURNAL_VERSION, Journal};
@@ -25,9 +26,10 @@ use crate::clock;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
 use crate::plan::StageName;
+use crate::stages::Outcome;
+use crate::stages::approval::Found;
 use crate::stages::environment::{self, Shifted};
 use crate::stages::test::Tested;
-use crate::stages::{Outcome, approval};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -92,10 +94,15 @@ impl<'a> Run<'a> {
     async fn stages(&mut self, how: &How) -> Result<()> {
         let context = self.context;
         let interrupt = &context.report.interrupt;
+        if self.is_finished() {
+            return Ok(());
+        }
         let source = self.release.source.clone();
         self.stage(StageName::Source, async |_| Ok(source)).await?;
         let built: Built = self
-            .stage(StageName::Build, async |_| interrupt.cuts(context.providers.build(context)).await)
+            .stage(StageName::Build, async |_| {
+                interrupt.cuts(context.providers.build(context)).await
+            })
             .await?;
         self.release.image = Some(built.image.clone());
         self.release.save(&context.records).await?;
@@ -108,23 +115,21 @@ impl<'a> Run<'a> {
         self.release.substitutes = tested.substitutes.clone();
         self.release.save(&context.records).await?;
         let staged: Shifted = self.stage(StageName::Staging, async |run| run.staging().await).await?;
-        let mut replaces = None;
+        let found = Found { built, tested, staged };
         if let Some(asked) = &context.pipeline.production.approval {
-            let evidence = approval::evidence(
-                context,
-                &self.release,
-                &built,
-                &tested,
-                &staged,
-                Haste::of(self.journal.entries()),
-            )
-            .await?;
-            replaces = Some(evidence.replaces);
-            self.stage(StageName::Approval, async |run| run.decide(asked, &evidence, how).await)
+            if given(self.journal.entries(), asked).is_none() {
+                self.forget(StageName::Approval).await?;
+            }
+            self.stage(StageName::Approval, async |run| run.decide(asked, &found, how).await)
                 .await?;
         }
-        self.live(replaces).await?;
+        self.live(&found).await?;
         self.journal.append(Event::Finished).await
+    }
+
+    fn is_finished(&self) -> bool {
+        let last = self.journal.entries().last();
+        last.is_some_and(|entry| entry.event == Event::Finished)
     }
 
     /// Runs a stage unless it is finished, and writes down both ends of it.
@@ -173,6 +178,14 @@ impl<'a> Run<'a> {
                 Err(failure)
             }
         }
+    }
+
+    /// What a finished stage found counts no more: it is begun again.
+    pub(crate) async fn forget(&mut self, stage: StageName) -> Result<()> {
+        if self.journal.outcome(stage).is_none() {
+            return Ok(());
+        }
+        self.journal.append(Event::StageStarted { stage }).await
     }
 
     async fn staging(&mut self) -> Result<Shifted> {

@@ -179,6 +179,12 @@ impl History {
         self.settled.drain(..surplus);
     }
 
+    /// What was settled on last, but for this release.
+    pub fn before(&self, release: ReleaseId) -> Option<&Settled> {
+        let mut newest_first = self.settled.iter().rev();
+        newest_first.find(|settled| settled.version.release != release)
+    }
+
     pub fn latest(&self) -> Option<&Settled> {
         self.settled.last()
     }

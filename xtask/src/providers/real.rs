@@ -61,7 +61,9 @@ impl Providers for Real {
         release: ReleaseId,
     ) -> LocalBoxFuture<'a, Result<usize>> {
         let ground = context.ground.as_ref();
-        let routers = ground.map(|ground| ground.routers(&environment.name)).unwrap_or_default();
+        let routers = ground
+            .map(|ground| ground.routers(&environment.name))
+            .unwrap_or_default();
         Box::pin(async move { smoke::smoke(&environment.name, &routers, &environment.smoke, release).await })
     }
 
@@ -105,13 +107,17 @@ impl Hosting for BucketAndEdge<'_> {
     fn flip(&self, manifest: Digest, release: ReleaseId, generation: Generation) -> LocalBoxFuture<'_, Result<()>> {
         Box::pin(async move {
             let flipped = self.publisher.flip(manifest, release, generation).await;
-            flipped.map(drop).or_fail(|| "the front end cannot be flipped".to_owned())
+            flipped
+                .map(drop)
+                .or_fail(|| "the front end cannot be flipped".to_owned())
         })
     }
 
     fn invalidate(&self) -> LocalBoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            let Some(ground) = &self.context.ground else { return Ok(()) };
+            let Some(ground) = &self.context.ground else {
+                return Ok(());
+            };
             let failed = || "the edge did not invalidate the entry document".to_owned();
             let edge = Edge::new(ground.edge_admin()).or_fail(failed)?;
             let entry = format!("/{}", self.entry);
@@ -122,9 +128,13 @@ impl Hosting for BucketAndEdge<'_> {
 
     fn verify<'a>(&'a self, site: &'a Site) -> LocalBoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            let Some(ground) = &self.context.ground else { return Ok(()) };
+            let Some(ground) = &self.context.ground else {
+                return Ok(());
+            };
             let verified = frontend::verify(site, &ground.site_url()).await;
-            verified.map(drop).or_fail(|| "what is served is not what was published".to_owned())
+            verified
+                .map(drop)
+                .or_fail(|| "what is served is not what was published".to_owned())
         })
     }
 

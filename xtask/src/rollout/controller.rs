@@ -73,7 +73,11 @@ impl<'a> Rollout<'a> {
                 // Signed by us or not, it is what the hosts follow; what it names is verified by digest when it is run.
                 let desired: Desired = serde_json::from_str(&envelope.document)
                     .or_fail(|| format!("the desired document of `{name}` cannot be read"))?;
-                (stable_of(&desired, candidate), is_settled_on(&desired, candidate), Some(revision))
+                (
+                    stable_of(&desired, candidate),
+                    is_settled_on(&desired, candidate),
+                    Some(revision),
+                )
             }
         };
         let versions = Versions {
@@ -253,7 +257,9 @@ impl<'a> Rollout<'a> {
             Err(trouble) if trouble.exit == Exit::Locked => failure
                 .exit(Exit::Locked)
                 .why(trouble.what)
-                .world(format!("what `{name}` serves is in the hands of whoever has its lease now"))
+                .world(format!(
+                    "what `{name}` serves is in the hands of whoever has its lease now"
+                ))
                 .next("cargo xtask status"),
             Err(trouble) => {
                 let failure = failure.exit(Exit::Astray).world(format!(

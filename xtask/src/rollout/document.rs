@@ -77,7 +77,10 @@ pub fn stable_of(desired: &Desired, candidate: ReleaseId) -> Option<Version> {
 }
 
 pub fn is_settled_on(desired: &Desired, candidate: ReleaseId) -> bool {
-    let is_alone = desired.fallback.as_ref().is_none_or(|fallback| fallback.keep == Keep::Pinned);
+    let is_alone = desired
+        .fallback
+        .as_ref()
+        .is_none_or(|fallback| fallback.keep == Keep::Pinned);
     let runs = desired.release.as_ref().map(|version| version.release);
     runs == Some(candidate) && is_alone && desired.lease_ttl_ms.is_none() && desired.task.is_none()
 }

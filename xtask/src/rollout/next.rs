@@ -435,7 +435,11 @@ mod tests {
             ..watch()
         };
         assert_eq!(next(&due, &fleet(5, 5), &fresh()), Move::Renew);
-        assert_eq!(next(&due, &fleet(5, 4), &fresh()), Move::Renew, "while one still starts");
+        assert_eq!(
+            next(&due, &fleet(5, 4), &fresh()),
+            Move::Renew,
+            "while one still starts"
+        );
         let too_late = Watch {
             since_published: 31 * SECOND,
             ..due

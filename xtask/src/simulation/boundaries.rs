@@ -156,14 +156,21 @@ fn ends_cleanly_at_every_boundary(work: Work) {
             let name = &lived[boundary - 1];
             scene.world.expect_at_rest(name).await;
             expect_end(work, &scene.attempt(work, &Cut::never()).await);
-            assert_eq!(scene.outcome().await, expected, "asked to end {name} (boundary {boundary})");
+            assert_eq!(
+                scene.outcome().await,
+                expected,
+                "asked to end {name} (boundary {boundary})"
+            );
             true
         });
         if !is_there {
             break;
         }
     }
-    eprintln!("{work:?} asked to end at {} boundaries: {cancelled} times cancelled", cancelled + finished);
+    eprintln!(
+        "{work:?} asked to end at {} boundaries: {cancelled} times cancelled",
+        cancelled + finished
+    );
     assert!(cancelled > 5, "{cancelled}");
 }
 

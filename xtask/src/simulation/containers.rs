@@ -1,8 +1,8 @@
 //! A Docker engine without containers behind it: it speaks the API, as far as agents use it, and remembers.
 
-use hyper::body::Bytes;
 use contract::ReleaseId;
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -54,7 +54,9 @@ impl Containers {
     pub fn running(&self) -> Vec<String> {
         let state = self.state();
         let running = state.containers.values().filter(|container| container.is_running);
-        let mut releases: Vec<String> = running.filter_map(|container| container.labels.get(RELEASE).cloned()).collect();
+        let mut releases: Vec<String> = running
+            .filter_map(|container| container.labels.get(RELEASE).cloned())
+            .collect();
         releases.sort();
         releases
     }
@@ -101,7 +103,10 @@ impl Containers {
         if let Some(reference) = path.strip_prefix("/images/") {
             return self.image(&head.method, reference, query);
         }
-        let mut words = path.trim_start_matches("/containers").trim_start_matches('/').split('/');
+        let mut words = path
+            .trim_start_matches("/containers")
+            .trim_start_matches('/')
+            .split('/');
         let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         match (&head.method, first, second) {
             (&Method::GET, "json", "") => self.list(),
@@ -185,11 +190,19 @@ impl Containers {
         let mut state = self.state();
         if (method, path) == (&Method::POST, "create") {
             let reference = query.split('&').find_map(|part| part.strip_prefix("fromImage="));
-            let reference = reference.unwrap_or_default().replace("%2F", "/").replace("%3A", ":").replace("%40", "@");
+            let reference = reference
+                .unwrap_or_default()
+                .replace("%2F", "/")
+                .replace("%3A", ":")
+                .replace("%40", "@");
             state.images.insert(reference);
             return answer(&json!({ "status": "pulled" }));
         }
-        let reference = path.trim_end_matches("/json").replace("%2F", "/").replace("%3A", ":").replace("%40", "@");
+        let reference = path
+            .trim_end_matches("/json")
+            .replace("%2F", "/")
+            .replace("%3A", ":")
+            .replace("%40", "@");
         match method {
             &Method::DELETE => {
                 state.images.remove(&reference);
@@ -253,7 +266,9 @@ where
             async move { Ok::<_, Infallible>(answered.await) }
         });
         // A client that goes away in the middle is its own business.
-        let _ = http1::Builder::new().serve_connection(TokioIo::new(ours), service).await;
+        let _ = http1::Builder::new()
+            .serve_connection(TokioIo::new(ours), service)
+            .await;
     });
     theirs
 }

@@ -7,11 +7,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use store::{Backend, Condition, Read, Revision, Store, WriteError};
 use tokio::sync::{Notify, Semaphore};
 
+#[derive(Debug)]
+enum Boundary {
+    /// Counted from 1.
+    Number(usize),
+    /// The first of this name.
+    Name(&'static str),
+}
+
 /// One engine's life.
 #[derive(Debug)]
 pub struct Cut {
-    /// The boundary at which something happens to it, counted from 1.
-    at: Option<usize>,
+    /// The boundary at which something happens to it.
+    at: Option<Boundary>,
     /// It is asked to end, instead of being cut off.
     pub interrupt: Option<Interrupt>,
     lived: Mutex<Vec<String>>,
@@ -25,15 +33,19 @@ impl Cut {
     }
 
     pub fn at(boundary: usize) -> Arc<Self> {
-        Self::new(Some(boundary), None)
+        Self::new(Some(Boundary::Number(boundary)), None)
+    }
+
+    pub fn named(boundary: &'static str) -> Arc<Self> {
+        Self::new(Some(Boundary::Name(boundary)), None)
     }
 
     /// Not cut off, but asked to end.
     pub fn asking(boundary: usize) -> Arc<Self> {
-        Self::new(Some(boundary), Some(Interrupt::new()))
+        Self::new(Some(Boundary::Number(boundary)), Some(Interrupt::new()))
     }
 
-    fn new(at: Option<usize>, interrupt: Option<Interrupt>) -> Arc<Self> {
+    fn new(at: Option<Boundary>, interrupt: Option<Interrupt>) -> Arc<Self> {
         Arc::new(Self {
             at,
             interrupt,
@@ -55,18 +67,30 @@ impl Cut {
     async fn boundary(&self, name: String) {
         let is_last = {
             let mut lived = self.lived.lock().unwrap_or_else(PoisonError::into_inner);
-            if self.interrupt.is_none() && self.at.is_some_and(|at| lived.len() >= at) {
-                true
-            } else {
+            let was_last = self.interrupt.is_none() && lived.iter().enumerate().any(|lived| self.is_at(lived));
+            if !was_last {
                 lived.push(name);
-                self.at == Some(lived.len())
             }
+            was_last
+                || lived
+                    .iter()
+                    .enumerate()
+                    .next_back()
+                    .is_some_and(|lived| self.is_at(lived))
         };
         if let (Some(interrupt), true) = (&self.interrupt, is_last) {
             interrupt.ask();
         } else if is_last {
             self.dead.notify_one();
             let _ = self.revival.acquire().await;
+        }
+    }
+
+    fn is_at(&self, (index, name): (usize, &String)) -> bool {
+        match self.at {
+            None => false,
+            Some(Boundary::Number(number)) => number == index + 1,
+            Some(Boundary::Name(wanted)) => name == wanted,
         }
     }
 

@@ -6,8 +6,8 @@ use agent::{Reach, Stream};
 use channel::Channel;
 use contract::{CONTRACT_VERSION, ChannelPlace, ContainerConfig, HostConfig, PortRange, Weight};
 use docker::Docker;
-use futures_util::future::{BoxFuture, ready};
 use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, ready};
 use jiff::Timestamp;
 use pipeline::model::{Environment, Pipeline};
 use router::{Clock, Control};
@@ -92,7 +92,9 @@ impl Host {
     pub async fn serves(&self) -> Vec<String> {
         let versions = self.router.status().await.versions;
         let served = versions.iter().filter(|version| version.weight != Weight::NONE);
-        served.map(|version| format!("{} {}", version.release, version.weight)).collect()
+        served
+            .map(|version| format!("{} {}", version.release, version.weight))
+            .collect()
     }
 }
 
@@ -135,5 +137,7 @@ impl Reach for Simulated {
 
 pub fn engine(containers: &Arc<Containers>) -> anyhow::Result<Docker> {
     let containers = containers.clone();
-    Ok(Docker::over(move || ready(Ok(Box::new(containers.connect()) as Stream)).boxed())?)
+    Ok(Docker::over(move || {
+        ready(Ok(Box::new(containers.connect()) as Stream)).boxed()
+    })?)
 }

@@ -1,6 +1,7 @@
 //! A whole world in one thread of a test. Engine, store, agents and routers are the real ones; containers, the front end's
 //! bucket and time are not. Time stands still while anything is to be done, and then jumps to whatever is due next.
 
+mod approvals;
 mod boundaries;
 mod containers;
 mod cut;
@@ -40,7 +41,10 @@ impl Drop for Simulated {
 
 /// A world has a runtime of its own, and ends with it.
 fn simulate<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build();
     runtime.expect("a runtime").block_on(work)
 }
 

@@ -15,12 +15,17 @@ fn boundary(name: &str, nth: usize) -> usize {
         world.release(&second, &cut).await.expect_done();
         let lived = cut.boundaries();
         let mut numbered = lived.iter().enumerate().filter(|(_, lived)| *lived == name);
-        numbered.nth(nth).map(|(at, _)| at + 1).unwrap_or_else(|| panic!("no {name} in {lived:#?}"))
+        numbered
+            .nth(nth)
+            .map(|(at, _)| at + 1)
+            .unwrap_or_else(|| panic!("no {name} in {lived:#?}"))
     })
 }
 
 fn locked_by(ended: Ended, release: &Release) -> Failure {
-    let Ended::Failed(failure) = ended else { panic!("{ended:?}") };
+    let Ended::Failed(failure) = ended else {
+        panic!("{ended:?}")
+    };
     assert_eq!(failure.exit, Exit::Locked, "{failure}");
     assert!(failure.to_string().contains(&release.id.to_string()), "{failure}");
     failure
@@ -67,7 +72,9 @@ fn one_that_died_is_followed_once_its_lease_has_run_out_and_revived_is_refused_w
             let expected = world.outcome(&[&first, &third]).await;
 
             cut.revive();
-            let Ended::Failed(failure) = suspended.await else { panic!("it went on") };
+            let Ended::Failed(failure) = suspended.await else {
+                panic!("it went on")
+            };
             assert_eq!(failure.exit, Exit::Locked, "revived {name}: {failure}");
             let after = world.outcome(&[&first, &third]).await;
             assert_eq!(after, expected, "revived {name}");

@@ -30,7 +30,7 @@ environments:
   staging:
     smoke: [{ path: /version, status: 200 }]
   production:
-    approval: { timeout: 24h }
+    approval: { timeout: 5m }
     canary:
       steps: [{ weight: 5%, bake: 2s }, { weight: 50%, bake: 2s }, { weight: 100% }]
     bake: 5s
@@ -87,7 +87,9 @@ impl World {
     pub fn new() -> Self {
         let time = Simulated::begin();
         // In memory where there is such a place: agents and routers sync their files, which a disk takes its time for.
-        let folder = ["/dev/shm", "/tmp"].iter().find_map(|place| tempfile::tempdir_in(place).ok());
+        let folder = ["/dev/shm", "/tmp"]
+            .iter()
+            .find_map(|place| tempfile::tempdir_in(place).ok());
         let folder = folder.expect("a folder");
         let root = folder.path();
         std::fs::create_dir_all(root.join("web")).expect("a folder");
@@ -130,7 +132,9 @@ impl World {
         let folder = self.folder.path();
         std::fs::write(folder.join("web/index.html"), format!("<p>{commit}</p>")).expect("a file");
         Context {
-            project: Project { root: folder.to_owned() },
+            project: Project {
+                root: folder.to_owned(),
+            },
             pipeline: self.pipeline.clone(),
             report: Report::plain(cut.interrupt.clone().unwrap_or_else(Interrupt::new)),
             docker: engine(&Arc::<Containers>::default()).expect("an engine"),
@@ -171,22 +175,34 @@ impl World {
     /// The same, but where it is cut off it waits to be revived.
     pub async fn release_uncut(&self, release: &Release, cut: &Arc<Cut>) -> Ended {
         let carried = async {
-            let context = self.context(cut, &release.source.commit);
             loop {
-                let mut run = match Release::load(&context.records, release.id).await {
-                    Ok(known) => Run::resume(&context, known).await?,
-                    Err(_) => Run::begin(&context, release.clone()).await?,
-                };
-                match run.go(&How::Ask).await {
-                    Err(failure) if failure.exit == Exit::Parked => {
-                        let asked = self.pipeline.production.approval.as_ref().expect("an approval");
-                        release_engine::approve(&context.records, asked, &run.release).await?;
-                    }
+                match self.go(release, cut).await {
+                    Err(failure) if failure.exit == Exit::Parked => self.approve(release, cut).await?,
                     ended => return ended,
                 }
             }
         };
         Ended::of(carried, cut).await
+    }
+
+    /// From wherever it stands to live, or to where it waits.
+    pub async fn go(&self, release: &Release, cut: &Arc<Cut>) -> Result<()> {
+        let context = self.context(cut, &release.source.commit);
+        let mut run = match Release::load(&context.records, release.id).await {
+            Ok(known) => Run::resume(&context, known).await?,
+            Err(_) => Run::begin(&context, release.clone()).await?,
+        };
+        run.go(&How::Ask).await
+    }
+
+    pub async fn approve(&self, release: &Release, cut: &Arc<Cut>) -> Result<()> {
+        let records = Records::new(Observed::store(&self.store, String::new(), cut));
+        let asked = self.pipeline.production.approval.as_ref().expect("an approval");
+        release_engine::approve(&records, asked, release).await
+    }
+
+    pub fn records(&self) -> Records {
+        Records::new(self.store.clone())
     }
 
     pub async fn roll_back(&self, release: &Release, cut: &Arc<Cut>) -> Ended {
@@ -211,13 +227,12 @@ impl World {
     }
 
     pub async fn journal(&self, release: ReleaseId) -> Vec<Entry> {
-        let records = Records::new(self.store.clone());
-        Journal::read(&records, release).await.expect("a journal")
+        Journal::read(&self.records(), release).await.expect("a journal")
     }
 
     /// Nobody holds an environment, and no host is in the middle of a rollout.
     pub async fn expect_at_rest(&self, after: &str) {
-        let records = Records::new(self.store.clone());
+        let records = self.records();
         for environment in plan::environments(&self.pipeline) {
             let lease = Lease::read(&records, &environment.name).await.expect("a lease");
             assert_eq!(lease.holder, None, "asked to end {after}");
@@ -231,7 +246,7 @@ impl World {
     pub async fn outcome(&self, releases: &[&Release]) -> Outcome {
         // Old containers drain and go, and hosts say so.
         self.wait_out().await;
-        let records = Records::new(self.store.clone());
+        let records = self.records();
         let mut outcome = Outcome {
             desired: BTreeMap::new(),
             histories: BTreeMap::new(),
@@ -265,11 +280,15 @@ impl World {
             }
         }
         for release in releases {
-            let stages = self.journal(release.id).await.into_iter().filter_map(|entry| match entry.event {
-                Event::StageFinished { stage, .. } => Some(stage.to_string()),
-                Event::Finished => Some("live".to_owned()),
-                _ => None,
-            });
+            let stages = self
+                .journal(release.id)
+                .await
+                .into_iter()
+                .filter_map(|entry| match entry.event {
+                    Event::StageFinished { stage, .. } => Some(stage.to_string()),
+                    Event::Finished => Some("live".to_owned()),
+                    _ => None,
+                });
             // A stage that was begun again finished twice.
             let mut once: Vec<String> = Vec::new();
             for stage in stages {
@@ -285,7 +304,9 @@ impl World {
 fn describe(bytes: &[u8]) -> String {
     let envelope: contract::Envelope = serde_json::from_slice(bytes).expect("an envelope");
     let desired: Desired = serde_json::from_str(&envelope.document).expect("a document");
-    let release = desired.release.map_or("nothing".to_owned(), |version| version.release.to_string());
+    let release = desired
+        .release
+        .map_or("nothing".to_owned(), |version| version.release.to_string());
     let task = if desired.task.is_some() { ", with a task" } else { "" };
     let lease = if desired.lease_ttl_ms.is_some() { ", leased" } else { "" };
     format!("{release} {}{task}{lease}", desired.weight)

@@ -7,6 +7,7 @@ use crate::build::Built;
 use crate::context::Context;
 use crate::engine::{Haste, History, Release};
 use crate::failure::Result;
+use crate::plan::config_digest;
 use crate::report::bytes;
 use contract::{Digest, ImageRef, ReleaseId};
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,9 @@ pub struct Evidence {
     pub substitutes: Vec<String>,
     pub staging: String,
     pub migrations: Vec<String>,
-    /// What production runs now.
+    /// Of the configuration it would run with.
+    pub config: Digest,
+    /// What production runs now, or ran before it ran this.
     pub replaces: Option<ReleaseId>,
     pub commits: Vec<String>,
     pub dirty: bool,
@@ -45,18 +48,22 @@ impl Outcome for Approved {
     }
 }
 
-pub async fn evidence(
-    context: &Context,
-    release: &Release,
-    built: &Built,
-    tested: &Tested,
-    staged: &Shifted,
-    haste: Option<&Haste>,
-) -> Result<Evidence> {
+/// What the stages before found.
+#[derive(Debug)]
+pub struct Found {
+    pub built: Built,
+    pub tested: Tested,
+    pub staged: Shifted,
+}
+
+pub async fn evidence(context: &Context, release: &Release, found: &Found, haste: Option<&Haste>) -> Result<Evidence> {
+    let Found { built, tested, staged } = found;
     let history = History::load(&context.records, &context.pipeline.production.name).await?;
-    let running = history.latest();
+    let running = history.before(release.id);
     let commits = match running {
-        Some(running) => context.providers.commits(context, &running.source.commit, &release.source.commit)
+        Some(running) => context
+            .providers
+            .commits(context, &running.source.commit, &release.source.commit)
             .await?
             .unwrap_or_default(),
         None => Vec::new(),
@@ -73,6 +80,7 @@ pub async fn evidence(
             .as_ref()
             .map(|migration| migration.output.clone())
             .unwrap_or_default(),
+        config: config_digest(&context.pipeline),
         replaces: running.map(|running| running.version.release),
         commits,
         dirty: release.source.dirty.is_some(),
@@ -84,6 +92,21 @@ impl Evidence {
     pub fn digest(&self) -> Digest {
         // Plain data always serialises; an empty text would fit no approval.
         Digest::of(serde_json::to_string(self).unwrap_or_default().as_bytes())
+    }
+}
+
+impl Evidence {
+    /// What is said here and not there, and the other way round.
+    pub fn differences(&self, now: &Self) -> Vec<String> {
+        let (before, now) = (self.to_string(), now.to_string());
+        let only_in = |these: &str, others: &str, word: &str| -> Vec<String> {
+            let others: Vec<&str> = others.lines().collect();
+            let differing = these.lines().filter(|line| !others.contains(line));
+            differing.map(|line| format!("{word}: {line}")).collect()
+        };
+        let mut differences = only_in(&before, &now, "was");
+        differences.extend(only_in(&now, &before, "is"));
+        differences
     }
 }
 
@@ -99,6 +122,7 @@ impl fmt::Display for Evidence {
         for line in &self.migrations {
             writeln!(f, "migration {line}")?;
         }
+        writeln!(f, "config    {}", self.config.short())?;
         match self.replaces {
             Some(release) => writeln!(f, "replaces  {release}")?,
             None => writeln!(f, "replaces  nothing: production runs no release yet")?,

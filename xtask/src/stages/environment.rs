@@ -4,7 +4,7 @@ use super::Outcome;
 use crate::clock;
 use crate::context::Context;
 use crate::engine::{History, Lease, Release, Settled};
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::local::storage::{AppStorage, key_names};
 use crate::report::seconds;
 use crate::rollout::{Rollout, RolloutStart, StepResult};
@@ -121,7 +121,10 @@ pub async fn shift(
         None => None,
     };
     rollout.start_beside().await?;
-    let smoke_checks = context.providers.smoke(context, environment, rollout.candidate()).await?;
+    let smoke_checks = context
+        .providers
+        .smoke(context, environment, rollout.candidate())
+        .await?;
     let steps = rollout.shift(&environment.canary, reached).await?;
     Ok(Shifted {
         hosts: environment.hosts.len(),
@@ -143,25 +146,4 @@ pub async fn remember(context: &Context, environment: &Environment, release: &Re
         withdrawn: false,
     };
     History::settle(&context.records, &environment.name, settled).await
-}
-
-/// Production must still be what the approval was given for.
-pub async fn expect_unmoved(context: &Context, environment: &Environment, expected: Option<ReleaseId>) -> Result<()> {
-    let history = History::load(&context.records, &environment.name).await?;
-    let found = history.latest().map(|settled| settled.version.release);
-    if found == expected {
-        return Ok(());
-    }
-    let name = |release: Option<ReleaseId>| release.map_or("nothing".to_owned(), |release| release.to_string());
-    Err(Failure::new(
-        crate::failure::Exit::Refused,
-        "the approval is void: what it replaces has changed since",
-    )
-    .why(format!(
-        "`{}` ran {} when it was given, and runs {} now",
-        environment.name,
-        name(expected),
-        name(found)
-    ))
-    .next("cargo xtask release"))
 }
