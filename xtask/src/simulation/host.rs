@@ -90,12 +90,20 @@ impl Host {
 
     /// What gets traffic here.
     pub async fn serves(&self) -> Vec<String> {
-        let versions = self.router.status().await.versions;
-        let served = versions.iter().filter(|version| version.weight != Weight::NONE);
-        served
-            .map(|version| format!("{} {}", version.release, version.weight))
-            .collect()
+        serves(&self.router).await
     }
+
+    pub fn router(&self) -> Arc<Control> {
+        self.router.clone()
+    }
+}
+
+pub async fn serves(router: &Control) -> Vec<String> {
+    let versions = router.status().await.versions;
+    let served = versions.iter().filter(|version| version.weight != Weight::NONE);
+    served
+        .map(|version| format!("{} {}", version.release, version.weight))
+        .collect()
 }
 
 #[derive(Debug)]

@@ -1,18 +1,21 @@
 //! What a simulated release builds, tests and publishes: each effect between two boundaries at which it can be cut off.
 
 use super::cut::{Cut, Observed};
+use super::host::serves;
 use super::site::Bucket;
 use crate::build::Built;
 use crate::context::Context;
 use crate::engine::Release;
 use crate::failure::{Failure, Result};
 use crate::providers::{Hosting, Providers};
+use crate::stages::frontend::FORWARD;
 use crate::stages::test::Tested;
 use channel::Channel;
 use contract::{Digest, EnvironmentName, Generation, ImageRef, ReleaseId};
 use frontend::{Live, Site, UploadReport};
 use futures_util::future::LocalBoxFuture;
 use pipeline::model::{Environment, Frontend};
+use router::Control;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
@@ -26,6 +29,8 @@ pub struct Simulated {
     pub cut: Arc<Cut>,
     /// What the source tree is: its image follows from it.
     pub commit: String,
+    /// Those of production: a front end must not go ahead of what it talks to.
+    pub routers: Vec<Arc<Control>>,
 }
 
 /// Where one environment's channel lies in the store of the simulation.
@@ -95,6 +100,7 @@ impl Providers for Simulated {
         Ok(Box::new(SimulatedHosting {
             bucket: self.bucket.clone(),
             cut: self.cut.clone(),
+            routers: self.routers.clone(),
         }))
     }
 }
@@ -102,6 +108,7 @@ impl Providers for Simulated {
 struct SimulatedHosting {
     bucket: Arc<Bucket>,
     cut: Arc<Cut>,
+    routers: Vec<Arc<Control>>,
 }
 
 impl Hosting for SimulatedHosting {
@@ -119,7 +126,15 @@ impl Hosting for SimulatedHosting {
 
     fn flip(&self, manifest: Digest, release: ReleaseId, generation: Generation) -> LocalBoxFuture<'_, Result<()>> {
         let flipped = async move { self.bucket.flip(manifest, release, generation).map_err(Failure::failed) };
-        Box::pin(self.cut.around("flipping", flipped))
+        Box::pin(async move {
+            if generation.sequence() == FORWARD && self.bucket.is_new(manifest) {
+                for router in &self.routers {
+                    let found = serves(router).await;
+                    assert_eq!(found, [format!("{release} 100%")], "the front end goes ahead");
+                }
+            }
+            self.cut.around("flipping", flipped).await
+        })
     }
 
     fn invalidate(&self) -> LocalBoxFuture<'_, Result<()>> {

@@ -12,6 +12,7 @@ pub struct Bucket(Mutex<State>);
 struct State {
     uploaded: BTreeSet<Digest>,
     live: Option<Live>,
+    been_live: BTreeSet<Digest>,
     /// What the CDN still serves; it takes an invalidation to serve what is live.
     served: Option<Digest>,
 }
@@ -23,6 +24,11 @@ impl Bucket {
 
     pub fn live(&self) -> Option<Live> {
         self.with(|state| state.live.clone())
+    }
+
+    /// Nobody has seen it yet.
+    pub fn is_new(&self, site: Digest) -> bool {
+        self.with(|state| !state.been_live.contains(&site))
     }
 
     pub fn served(&self) -> Option<Digest> {
@@ -42,6 +48,7 @@ impl Bucket {
             if !state.uploaded.contains(&manifest) {
                 return Err(format!("{manifest} was never uploaded"));
             }
+            state.been_live.insert(manifest);
             state.live = Some(Live {
                 manifest,
                 generation,

@@ -146,6 +146,7 @@ impl World {
                 bucket: self.bucket.clone(),
                 cut: cut.clone(),
                 commit: commit.to_owned(),
+                routers: self.hosts["production"].iter().map(Host::router).collect(),
             }),
         }
     }

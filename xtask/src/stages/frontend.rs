@@ -11,7 +11,7 @@ use pipeline::model;
 use serde::{Deserialize, Serialize};
 
 /// The order of flips under one fence: there, and back again if need be.
-const FORWARD: u32 = 1;
+pub const FORWARD: u32 = 1;
 const BACK: u32 = 2;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
