@@ -1,8 +1,7 @@
 //! The way of a commit to live traffic, and back.
 
 use crate::ask::{get, json};
-use crate::project::{Project, eventually};
-use std::time::Duration;
+use crate::project::Project;
 
 #[test]
 fn a_commit_goes_live_and_the_same_again_changes_nothing() {
@@ -94,55 +93,4 @@ fn without_a_terminal_a_release_parks_and_approve_carries_it_to_live() {
     let refused = project.run(&["approve", &second]).expect(6);
     assert!(refused.stderr.contains("not on a Friday"), "{}", refused.all());
     project.expect_serving(&id);
-}
-
-#[test]
-fn a_release_that_was_killed_in_the_middle_is_resumed() {
-    let project = Project::fixture();
-    let good = project.released();
-    project.edit("web/style.css", "16px", "18px");
-    let mut killed = project.command(&["release", "--yes"]).spawn().unwrap();
-    let shifting = || {
-        let newest = newest_journal(&project);
-        newest.contains("\"stage\":\"production\",\"text\":\"25%\"")
-    };
-    eventually("the canary reaches 25%", Duration::from_secs(90), shifting);
-    killed.kill().unwrap();
-    killed.wait().unwrap();
-    let releases = project.run(&["releases", "--json"]).expect(0).event("releases");
-    let cut_off = releases["releases"][0]["release"]["id"].as_str().unwrap().to_owned();
-    eventually(
-        "hosts return to stable when the lease ends",
-        Duration::from_secs(30),
-        || {
-            project
-                .routers()
-                .iter()
-                .all(|router| get(&format!("{router}/version")).1.contains(&good))
-                && (0..20).all(|_| json(&format!("{}/api/work", project.routers()[0]))["release"] == good.as_str())
-        },
-    );
-    // The lease of the killed run has to run out first; until then the answer is who holds it, and exit code 4.
-    let mut resumed = project.run(&["release", "--yes", "--resume", &cut_off]);
-    eventually("the lease of the killed run ends", Duration::from_secs(30), || {
-        if resumed.code == 4 {
-            resumed = project.run(&["release", "--yes", "--resume", &cut_off]);
-        }
-        resumed.code != 4
-    });
-    resumed.expect(0);
-    project.expect_serving(&cut_off);
-}
-
-fn newest_journal(project: &Project) -> String {
-    let mut releases: Vec<_> = std::fs::read_dir(project.root.join(".release/releases"))
-        .unwrap()
-        .flatten()
-        .map(|entry| entry.path())
-        .collect();
-    releases.sort();
-    releases
-        .last()
-        .and_then(|path| std::fs::read_to_string(path.join("journal")).ok())
-        .unwrap_or_default()
 }

@@ -5,6 +5,7 @@
 
 mod ask;
 mod bad_input;
+mod cut_off;
 mod faults;
 mod flow;
 mod ground;
