@@ -42,6 +42,15 @@ pub enum Command {
         #[arg(long, value_name = "ID")]
         to: Option<String>,
     },
+    /// Let an environment run nothing; its data is kept
+    Stop {
+        environment: String,
+        /// Do it without being asked
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Let it run again what it settled on last
+    Start { environment: String },
     /// Take an environment's lease from a release whose machine is gone for good
     Unlock {
         environment: String,
@@ -94,6 +103,15 @@ pub struct ReleaseArgs {
     /// Go on with a release that was cut off
     #[arg(long, value_name = "ID")]
     pub resume: Option<String>,
+    /// End with this stage; `--resume` goes on from there
+    #[arg(long, value_name = "STAGE")]
+    pub to: Option<StageName>,
+    /// Carry this stage and those after it out again, although they were done
+    #[arg(long, value_name = "STAGE", requires = "resume")]
+    pub from: Option<StageName>,
+    /// Carry out this stage, again if it was done, and end with it
+    #[arg(long, value_name = "STAGE", requires = "resume", conflicts_with_all = ["from", "to"])]
+    pub only: Option<StageName>,
     /// Shorten every bake to a tenth; health gate, judge and approval stay
     #[arg(long, requires = "reason")]
     pub fast: bool,

@@ -89,6 +89,8 @@ async fn dispatch(cli: Cli, report: &Report) -> Result<()> {
         Command::Rollback { environment, to } => {
             commands::rollback::rollback(profile, &environment, to.as_deref(), report).await
         }
+        Command::Stop { environment, yes } => commands::stop::stop(profile, &environment, yes, report).await,
+        Command::Start { environment } => commands::stop::start(profile, &environment, report).await,
         Command::Unlock { environment, yes } => commands::unlock::unlock(profile, &environment, yes, report).await,
         Command::Status => commands::status::status(profile, report).await,
         Command::Releases => commands::releases::releases(profile, report).await,

@@ -23,8 +23,8 @@ pub async fn approve(profile: &str, id: &str, report: &Report) -> Result<()> {
     let context = Context::open(project, pipeline, report.clone(), docker).await?;
     let ready = since.elapsed();
     let mut run = Run::resume(&context, release).await?;
-    run.go(&How::Ask).await?;
-    super::release::finish(&run, ready);
+    let reached = run.go(&How::Ask).await?;
+    super::release::finish(&run, reached, ready);
     Ok(())
 }
 

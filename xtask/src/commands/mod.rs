@@ -12,5 +12,6 @@ pub mod rollback;
 pub mod schema;
 pub mod seed;
 pub mod status;
+pub mod stop;
 pub mod test;
 pub mod unlock;

@@ -3,9 +3,9 @@
 use super::plan::facts;
 use crate::cli::ReleaseArgs;
 use crate::context::Context;
-use crate::engine::{Haste, How, Records, Release, Run, new_release};
+use crate::engine::{Haste, How, Reached, Records, Release, Run, new_release};
 use crate::failure::{Failure, Result};
-use crate::plan;
+use crate::plan::{self, StageName};
 use crate::preflight::{self, Install};
 use crate::project::Project;
 use crate::report::{Report, seconds};
@@ -18,6 +18,7 @@ pub async fn release(profile: &str, args: ReleaseArgs, report: &Report) -> Resul
     if args.yes {
         expect_yes_allowed(&pipeline)?;
     }
+    let until = last_stage(args.to, args.only)?;
     let (source, obstacles) = preflight::obstacles(&project, &pipeline).await;
     if let Some(first) = obstacles.into_iter().next() {
         return Err(first.failure());
@@ -68,9 +69,26 @@ pub async fn release(profile: &str, args: ReleaseArgs, report: &Report) -> Resul
         let reason = args.reason.unwrap_or_default();
         run.hasten(Haste::new(args.fast, args.despite_freeze, reason)).await?;
     }
-    run.go(&how).await?;
-    finish(&run, ready);
+    run.until = until;
+    if let Some(stage) = args.from.or(args.only) {
+        run.again_from(stage).await?;
+    }
+    let reached = run.go(&how).await?;
+    finish(&run, reached, ready);
     Ok(())
+}
+
+/// Production, front end and bake are one: what was begun there is finished or undone.
+fn last_stage(to: Option<StageName>, only: Option<StageName>) -> Result<Option<StageName>> {
+    match to.or(only) {
+        Some(stage) if stage >= StageName::Production => {
+            let what = format!("a release cannot end with `{stage}`: production, front end and bake are one");
+            Err(Failure::bad_input(what)
+                .why("expected one of: source, build, test, staging, approval")
+                .next("leave it out, and the release goes live"))
+        }
+        last => Ok(last),
+    }
 }
 
 fn expect_yes_allowed(pipeline: &pipeline::model::Pipeline) -> Result<()> {
@@ -102,8 +120,15 @@ async fn announce_substitutes(
 }
 
 /// Where to look, and where the time went.
-pub fn finish(run: &Run<'_>, ready: Duration) {
+pub fn finish(run: &Run<'_>, reached: Reached, ready: Duration) {
     let context = run.context;
+    if let Reached::Asked(stage) = reached {
+        let id = run.release.id;
+        let text =
+            format!("release {id} is done with {stage}, as asked; go on with: cargo xtask release --resume {id}");
+        let data = serde_json::json!({ "release": run.release, "stage": stage });
+        return context.report.data("stopped", &text, data);
+    }
     let mut text = format!("\nrelease {} is live\n\n", run.release.id);
     let mut urls = serde_json::Map::new();
     if let Some(ground) = &context.ground {

@@ -11,6 +11,7 @@ mod live;
 mod records;
 mod release;
 mod rollback;
+mod stop;
 
 use decision::given;
 pub use decision::{How, approve, reject};
@@ -20,6 +21,7 @@ pub use lease::{Holder, Lease};
 pub use records::Records;
 pub use release::{History, Release, Settled};
 pub use rollback::roll_back;
+pub use stop::{start, stop};
 
 use crate::build::Built;
 use crate::clock;
@@ -33,12 +35,22 @@ use crate::stages::test::Tested;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// How far a run got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    Live,
+    /// The stage that was to be the last.
+    Asked(StageName),
+}
+
 /// One release on its way.
 #[derive(Debug)]
 pub struct Run<'a> {
     pub context: &'a Context,
     pub release: Release,
     pub journal: Journal,
+    /// The last stage to carry out; `None` goes live.
+    pub until: Option<StageName>,
     /// How long each stage took in this run.
     pub times: Vec<(StageName, Duration)>,
 }
@@ -57,6 +69,7 @@ impl<'a> Run<'a> {
             context,
             release,
             journal,
+            until: None,
             times: Vec::new(),
         })
     }
@@ -77,12 +90,13 @@ impl<'a> Run<'a> {
             context,
             release,
             journal,
+            until: None,
             times: Vec::new(),
         })
     }
 
-    /// From wherever it stands to live, or to where it has to wait.
-    pub async fn go(&mut self, how: &How) -> Result<()> {
+    /// From wherever it stands to live, to the last stage that was asked for, or to where it has to wait.
+    pub async fn go(&mut self, how: &How) -> Result<Reached> {
         let _in_hand = self.context.report.interrupt.hold();
         let ended = self.stages(how).await;
         ended.map_err(|failure| match failure.exit {
@@ -91,14 +105,17 @@ impl<'a> Run<'a> {
         })
     }
 
-    async fn stages(&mut self, how: &How) -> Result<()> {
+    async fn stages(&mut self, how: &How) -> Result<Reached> {
         let context = self.context;
         let interrupt = &context.report.interrupt;
         if self.is_finished() {
-            return Ok(());
+            return Ok(Reached::Live);
         }
         let source = self.release.source.clone();
         self.stage(StageName::Source, async |_| Ok(source)).await?;
+        if self.ends_with(StageName::Source) {
+            return Ok(Reached::Asked(StageName::Source));
+        }
         let built: Built = self
             .stage(StageName::Build, async |_| {
                 interrupt.cuts(context.providers.build(context)).await
@@ -106,6 +123,9 @@ impl<'a> Run<'a> {
             .await?;
         self.release.image = Some(built.image.clone());
         self.release.save(&context.records).await?;
+        if self.ends_with(StageName::Build) {
+            return Ok(Reached::Asked(StageName::Build));
+        }
         let image = built.image.clone();
         let tested: Tested = self
             .stage(StageName::Test, async |run| {
@@ -114,7 +134,13 @@ impl<'a> Run<'a> {
             .await?;
         self.release.substitutes = tested.substitutes.clone();
         self.release.save(&context.records).await?;
+        if self.ends_with(StageName::Test) {
+            return Ok(Reached::Asked(StageName::Test));
+        }
         let staged: Shifted = self.stage(StageName::Staging, async |run| run.staging().await).await?;
+        if self.ends_with(StageName::Staging) {
+            return Ok(Reached::Asked(StageName::Staging));
+        }
         let found = Found { built, tested, staged };
         if let Some(asked) = &context.pipeline.production.approval {
             if given(self.journal.entries(), asked).is_none() {
@@ -123,8 +149,24 @@ impl<'a> Run<'a> {
             self.stage(StageName::Approval, async |run| run.decide(asked, &found, how).await)
                 .await?;
         }
+        if self.ends_with(StageName::Approval) {
+            return Ok(Reached::Asked(StageName::Approval));
+        }
         self.live(&found).await?;
-        self.journal.append(Event::Finished).await
+        self.journal.append(Event::Finished).await?;
+        Ok(Reached::Live)
+    }
+
+    fn ends_with(&self, stage: StageName) -> bool {
+        self.until.is_some_and(|until| until <= stage)
+    }
+
+    /// This stage and those after it, whatever they found before.
+    pub async fn again_from(&mut self, stage: StageName) -> Result<()> {
+        for later in StageName::ALL.into_iter().filter(|later| *later >= stage) {
+            self.forget(later).await?;
+        }
+        Ok(())
     }
 
     fn is_finished(&self) -> bool {

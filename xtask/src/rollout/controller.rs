@@ -236,6 +236,12 @@ impl<'a> Rollout<'a> {
         self.watch(None).await.map(drop)
     }
 
+    /// Nothing runs any more, until it is started again.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.publish(Phase::Stopped).await?;
+        self.watch(None).await.map(drop)
+    }
+
     /// Returns every host to the stable version, and says in the failure what then runs where.
     pub async fn revert(&mut self, failure: Failure) -> Failure {
         let name = self.start.environment.name.clone();

