@@ -103,6 +103,9 @@ pub struct ReleaseArgs {
     /// Go on with a release that was cut off
     #[arg(long, value_name = "ID")]
     pub resume: Option<String>,
+    /// Promote this image (`REPOSITORY@sha256:…`) instead of building one
+    #[arg(long, value_name = "IMAGE", conflicts_with = "resume")]
+    pub image: Option<String>,
     /// End with this stage; `--resume` goes on from there
     #[arg(long, value_name = "STAGE")]
     pub to: Option<StageName>,

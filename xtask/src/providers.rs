@@ -28,7 +28,7 @@ pub trait Providers: fmt::Debug {
         to: &'a str,
     ) -> LocalBoxFuture<'a, Result<Option<Vec<String>>>>;
 
-    fn build<'a>(&'a self, context: &'a Context) -> LocalBoxFuture<'a, Result<Built>>;
+    fn build<'a>(&'a self, context: &'a Context, release: &'a Release) -> LocalBoxFuture<'a, Result<Built>>;
 
     fn test<'a>(
         &'a self,

@@ -2,6 +2,7 @@
 
 mod docker;
 mod native;
+mod promote;
 mod push;
 pub mod stages;
 
@@ -23,6 +24,7 @@ pub struct Built {
     pub push_ms: u64,
 }
 
+/// Of the source tree.
 pub async fn build(context: &Context) -> Result<Built> {
     match context.pipeline.build.builder {
         Builder::Docker => docker::build(context).await,
@@ -33,4 +35,5 @@ pub async fn build(context: &Context) -> Result<Built> {
 }
 
 pub use native::{assemble, compile};
+pub use promote::promote;
 pub use push::{client, login, push, repository};

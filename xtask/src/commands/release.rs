@@ -9,6 +9,7 @@ use crate::plan::{self, StageName};
 use crate::preflight::{self, Install};
 use crate::project::Project;
 use crate::report::{Report, seconds};
+use contract::ImageRef;
 use std::time::{Duration, Instant};
 
 pub async fn release(profile: &str, args: ReleaseArgs, report: &Report) -> Result<()> {
@@ -19,6 +20,7 @@ pub async fn release(profile: &str, args: ReleaseArgs, report: &Report) -> Resul
         expect_yes_allowed(&pipeline)?;
     }
     let until = last_stage(args.to, args.only)?;
+    let promotes = args.image.as_deref().map(promoted).transpose()?;
     let (source, obstacles) = preflight::obstacles(&project, &pipeline).await;
     if let Some(first) = obstacles.into_iter().next() {
         return Err(first.failure());
@@ -36,7 +38,7 @@ pub async fn release(profile: &str, args: ReleaseArgs, report: &Report) -> Resul
     let records = Records::open(&project, &pipeline)?;
     let facts = facts(&records, &pipeline, source.clone()).await?;
     let plan = plan::plan(&pipeline, &facts);
-    if let (Some(live), None) = (plan.already_live, &args.resume)
+    if let (Some(live), None, None) = (plan.already_live, &args.resume, &promotes)
         && super::status::runs_everywhere(&project, &pipeline, live).await?
     {
         let text = format!(
@@ -62,7 +64,10 @@ pub async fn release(profile: &str, args: ReleaseArgs, report: &Report) -> Resul
             }
             Run::resume(&context, release).await?
         }
-        None => Run::begin(&context, new_release(&context, source)).await?,
+        None => {
+            let release = new_release(&context, source);
+            Run::begin(&context, Release { promotes, ..release }).await?
+        }
     };
     report.note(&format!("release {}", run.release.id));
     if args.fast || args.despite_freeze {
@@ -76,6 +81,12 @@ pub async fn release(profile: &str, args: ReleaseArgs, report: &Report) -> Resul
     let reached = run.go(&how).await?;
     finish(&run, reached, ready);
     Ok(())
+}
+
+fn promoted(text: &str) -> Result<ImageRef> {
+    ImageRef::parse(text).map_err(|error| {
+        Failure::bad_input(error.to_string()).next("cargo xtask show ID names the image of an earlier release")
+    })
 }
 
 /// Production, front end and bake are one: what was begun there is finished or undone.

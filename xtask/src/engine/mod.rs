@@ -117,8 +117,8 @@ impl<'a> Run<'a> {
             return Ok(Reached::Asked(StageName::Source));
         }
         let built: Built = self
-            .stage(StageName::Build, async |_| {
-                interrupt.cuts(context.providers.build(context)).await
+            .stage(StageName::Build, async |run| {
+                interrupt.cuts(context.providers.build(context, &run.release)).await
             })
             .await?;
         self.release.image = Some(built.image.clone());
@@ -270,6 +270,7 @@ pub fn new_release(context: &Context, source: crate::plan::SourceFacts) -> Relea
         source,
         config: crate::plan::config_digest(&context.pipeline),
         image: None,
+        promotes: None,
         frontend: None,
         substitutes: Vec::new(),
         created_at: clock::now(),

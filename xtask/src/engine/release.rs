@@ -20,6 +20,9 @@ pub struct Release {
     pub source: SourceFacts,
     pub config: Digest,
     pub image: Option<ImageRef>,
+    /// An image that somebody else built, instead of one of this source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotes: Option<ImageRef>,
     /// The front end's manifest.
     pub frontend: Option<Digest>,
     /// What stood in for something that could not be had, such as the database image.

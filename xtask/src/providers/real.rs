@@ -41,8 +41,11 @@ impl Providers for Real {
         Box::pin(git::commits_between(&context.project, from, to))
     }
 
-    fn build<'a>(&'a self, context: &'a Context) -> LocalBoxFuture<'a, Result<Built>> {
-        Box::pin(build::build(context))
+    fn build<'a>(&'a self, context: &'a Context, release: &'a Release) -> LocalBoxFuture<'a, Result<Built>> {
+        match &release.promotes {
+            Some(image) => Box::pin(build::promote(context, image)),
+            None => Box::pin(build::build(context)),
+        }
     }
 
     fn test<'a>(

@@ -53,7 +53,7 @@ impl Providers for Simulated {
         Box::pin(async move { Ok(Some(vec![format!("{to} a change")])) })
     }
 
-    fn build<'a>(&'a self, _: &'a Context) -> LocalBoxFuture<'a, Result<Built>> {
+    fn build<'a>(&'a self, _: &'a Context, _: &'a Release) -> LocalBoxFuture<'a, Result<Built>> {
         let built = async {
             tokio::time::sleep(WORK).await;
             let image = ImageRef {

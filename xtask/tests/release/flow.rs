@@ -1,7 +1,8 @@
 //! The way of a commit to live traffic, and back.
 
 use crate::ask::{get, json};
-use crate::project::Project;
+use crate::project::{Project, eventually};
+use std::time::Duration;
 
 #[test]
 fn a_commit_goes_live_and_the_same_again_changes_nothing() {
@@ -93,4 +94,69 @@ fn without_a_terminal_a_release_parks_and_approve_carries_it_to_live() {
     let refused = project.run(&["approve", &second]).expect(6);
     assert!(refused.stderr.contains("not on a Friday"), "{}", refused.all());
     project.expect_serving(&id);
+}
+
+#[test]
+fn an_image_that_is_there_is_promoted_unchanged_and_one_that_is_not_is_named() {
+    let project = Project::fixture();
+    let first = project.run(&["release", "--yes", "--json"]).expect(0).event("live");
+    let image = first["release"]["image"].as_str().unwrap();
+    project.edit("web/style.css", "16px", "18px");
+    project.commit("a change of the front end alone");
+    let promoted = project.run(&["release", "--yes", "--json", "--image", image]).expect(0);
+    let release = promoted.event("live")["release"].clone();
+    assert_eq!(release["image"], image);
+    assert_ne!(release["id"], first["release"]["id"]);
+    project.expect_serving(release["id"].as_str().unwrap());
+
+    let (repository, _) = image.split_once('@').unwrap();
+    let unknown = format!("{repository}@sha256:{}", "0".repeat(64));
+    let refused = project.run(&["release", "--yes", "--image", &unknown]).expect(2).all();
+    assert!(
+        refused.contains(&format!("`{unknown}` cannot be promoted")),
+        "{refused}"
+    );
+    let no_digest = project
+        .run(&["release", "--yes", "--image", "shop:latest"])
+        .expect(2)
+        .all();
+    assert!(no_digest.contains("an image by digest"), "{no_digest}");
+    project.expect_serving(release["id"].as_str().unwrap());
+}
+
+#[test]
+fn a_release_ends_with_the_stage_that_was_asked_for_and_goes_on_from_there() {
+    let project = Project::fixture();
+    let staged = project
+        .run(&["release", "--yes", "--json", "--to", "staging"])
+        .expect(0);
+    let stopped = staged.event("stopped");
+    assert_eq!(stopped["stage"], "staging");
+    let release = stopped["release"]["id"].as_str().unwrap().to_owned();
+    let version = json(&format!("{}/version", project.url("staging")));
+    assert_eq!(version["release"], release.as_str());
+    let refused = project.run(&["release", "--yes", "--to", "frontend"]).expect(2).all();
+    assert!(refused.contains("production, front end and bake are one"), "{refused}");
+
+    let again = project
+        .run(&["release", "--json", "--resume", &release, "--only", "test"])
+        .expect(0);
+    assert_eq!(again.event("stopped")["stage"], "test");
+    let live = project
+        .run(&["release", "--yes", "--json", "--resume", &release])
+        .expect(0);
+    assert_eq!(live.event("live")["release"]["id"], release.as_str());
+    project.expect_serving(&release);
+
+    // And nothing at all, on purpose.
+    let refused = project.run(&["stop", "production"]).expect(6).all();
+    assert!(refused.contains("cargo xtask stop production --yes"), "{refused}");
+    project.run(&["stop", "production", "--yes"]).expect(0);
+    let filters = ["label=xtask.environment=production", "label=xtask.release"];
+    let listed = || project.docker(&["ps", "--quiet", "--filter", filters[0], "--filter", filters[1]]);
+    eventually("its containers have drained", Duration::from_secs(15), || {
+        listed().is_empty()
+    });
+    project.run(&["start", "production"]).expect(0);
+    project.expect_serving(&release);
 }
