@@ -1,10 +1,11 @@
 //! The one place that starts other programs and waits for them.
 
 use crate::failure::{Failure, OrFail, Result};
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Command;
 
 /// The last lines kept for an error message.
@@ -30,6 +31,8 @@ pub async fn run(mut command: Command, deadline: Duration, mut on_line: impl FnM
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        // Its own group, so that what it starts ends with it.
+        .process_group(0)
         .kill_on_drop(true);
     let mut child = command.spawn().map_err(|error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
@@ -40,6 +43,7 @@ pub async fn run(mut command: Command, deadline: Duration, mut on_line: impl FnM
         };
         Failure::bad_input(format!("`{name}` cannot be started: {error}")).next(next)
     })?;
+    let mut group = Group(child.id().and_then(|id| Pid::from_raw(id as i32)));
     let (sender, mut receiver) = tokio::sync::mpsc::channel(256);
     if let Some(stdout) = child.stdout.take() {
         tokio::spawn(forward(stdout, true, sender.clone()));
@@ -75,6 +79,7 @@ pub async fn run(mut command: Command, deadline: Duration, mut on_line: impl FnM
     match tokio::time::timeout(deadline, reading).await {
         Ok(status) => {
             let status = status.or_fail(|| format!("`{name}` cannot be waited for"))?;
+            group.0 = None;
             Ok(Finished {
                 success: status.success(),
                 ..finished
@@ -141,15 +146,42 @@ pub fn forget_own_cargo(command: &mut Command) {
 async fn forward(stream: impl AsyncRead + Unpin, from_stdout: bool, to: tokio::sync::mpsc::Sender<(bool, String)>) {
     let mut reader = BufReader::new(stream);
     let mut line = Vec::new();
-    // Bytes, not text: a program may print anything.
-    while let Ok(read) = reader.read_until(b'\n', &mut line).await {
-        if read == 0 {
-            return;
-        }
+    while let Ok(true) = next_line(&mut reader, &mut line).await {
+        // Bytes, not text: a program may print anything.
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
         line.clear();
         if to.send((from_stdout, text)).await.is_err() {
             return;
+        }
+    }
+}
+
+/// Whether there was one. What is longer than all that is kept is cut.
+async fn next_line(reader: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> std::io::Result<bool> {
+    loop {
+        let read = reader.fill_buf().await?;
+        if read.is_empty() {
+            return Ok(!line.is_empty());
+        }
+        let end = read.iter().position(|&byte| byte == b'\n');
+        let length = end.map_or(read.len(), |end| end + 1);
+        let room = STDOUT_BYTES.saturating_sub(line.len());
+        line.extend_from_slice(&read[..length.min(room)]);
+        reader.consume(length);
+        if end.is_some() {
+            return Ok(true);
+        }
+    }
+}
+
+/// A program and all that it started, ended with whoever waits for it.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // Gone already, or somebody else's by now: neither is of interest any more.
+            let _ = kill_process_group(group, Signal::KILL);
         }
     }
 }
@@ -160,4 +192,51 @@ pub async fn ask(program: &str, args: &[&str], folder: &Path) -> Result<Option<S
     command.args(args).current_dir(folder);
     let finished = run(command, Duration::from_secs(30), |_| {}).await?;
     Ok(finished.success.then(|| finished.stdout.trim_end().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[tokio::test]
+    async fn what_hangs_is_ended_with_all_that_it_started() {
+        let mut told = Vec::new();
+        let hangs = shell("sleep 600 & echo $!; wait");
+        let failure = run(hangs, Duration::from_millis(300), |line| told.push(line.to_owned())).await;
+        let failure = failure.unwrap_err();
+        assert!(failure.to_string().contains("took longer than"), "{failure}");
+        let sleeps = format!("/proc/{}/stat", told[0]);
+        // A zombie, until whoever inherits it looks.
+        let has_ended = || std::fs::read_to_string(&sleeps).map_or(true, |stat| stat.contains(") Z "));
+        for _ in 0..50 {
+            if has_ended() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{sleeps} is still there");
+    }
+
+    #[tokio::test]
+    async fn a_hundred_megabytes_in_one_line_or_many_are_read_and_not_kept() {
+        for script in [
+            "head -c 100000000 /dev/zero | tr '\\0' x",
+            "yes 0123456789 | head -c 100000000",
+        ] {
+            let finished = run(shell(script), Duration::from_secs(120), |_| {}).await.unwrap();
+            assert!(finished.success);
+            assert!(
+                finished.stdout.len() <= STDOUT_BYTES + LINE_CHARS,
+                "{}",
+                finished.stdout.len()
+            );
+            assert!(finished.tail.iter().all(|line| line.len() <= LINE_CHARS));
+        }
+    }
 }

@@ -17,6 +17,7 @@ mod install;
 mod interrupt;
 mod keys;
 mod local;
+mod notify;
 mod plan;
 mod preflight;
 mod project;

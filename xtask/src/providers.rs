@@ -14,7 +14,7 @@ use channel::Channel;
 use contract::{Digest, EnvironmentName, Generation, ImageRef, ReleaseId};
 use frontend::{Live, Site, UploadReport};
 use futures_util::future::LocalBoxFuture;
-use pipeline::model::{Environment, Frontend};
+use pipeline::model::{Environment, Frontend, Hook, Occasion};
 use std::fmt;
 
 pub trait Providers: fmt::Debug {
@@ -44,6 +44,18 @@ pub trait Providers: fmt::Debug {
         environment: &'a Environment,
         release: ReleaseId,
     ) -> LocalBoxFuture<'a, Result<usize>>;
+
+    /// A command of the project, told these variables.
+    fn hook<'a>(
+        &'a self,
+        context: &'a Context,
+        release: &'a Release,
+        hook: &'a Hook,
+        told: Vec<(String, String)>,
+    ) -> LocalBoxFuture<'a, Result<()>>;
+
+    /// Whoever wants to know of this occasion.
+    fn notify<'a>(&'a self, context: &'a Context, occasion: Occasion, text: &'a str) -> LocalBoxFuture<'a, ()>;
 
     fn hosting<'a>(&self, context: &'a Context, asked: &'a Frontend) -> Result<Box<dyn Hosting + 'a>>;
 }

@@ -4,8 +4,9 @@ use crate::agent::Event;
 use crate::contact::Contact;
 use channel::{Channel, Poll};
 use contract::{Observed, ObservedVersion};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
 const POLL_TIMEOUT: Duration = Duration::from_secs(30);

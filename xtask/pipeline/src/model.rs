@@ -26,6 +26,9 @@ pub struct Pipeline {
     pub seed: Option<Program>,
     /// Benchmarks of the app by their names.
     pub bench: BTreeMap<String, Program>,
+    /// In their order.
+    pub hooks: Vec<Hook>,
+    pub notify: Vec<Notify>,
     /// The embedded ground; `None` where hosts, registry and bucket are real.
     pub ground: Option<Ground>,
 }
@@ -245,6 +248,69 @@ pub struct Storage {
 pub struct Program {
     pub command: Vec<String>,
     pub timeout: Duration,
+}
+
+/// Something to run on this machine before or after a stage.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Hook {
+    pub when: When,
+    pub stage: Stage,
+    pub command: Vec<String>,
+    pub timeout: Duration,
+    pub env: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum When {
+    Before,
+    After,
+}
+
+/// A part of a release that something can be run around.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    Source,
+    Build,
+    Test,
+    Staging,
+    Approval,
+    Production,
+    Frontend,
+    Bake,
+}
+
+impl Stage {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Build => "build",
+            Self::Test => "test",
+            Self::Staging => "staging",
+            Self::Approval => "approval",
+            Self::Production => "production",
+            Self::Frontend => "frontend",
+            Self::Bake => "bake",
+        }
+    }
+}
+
+/// Who is told of what.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Notify {
+    /// The environment variable that holds the address, which is a secret.
+    pub webhook: String,
+    pub on: Vec<Occasion>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Occasion {
+    Approval,
+    Failed,
+    RolledBack,
+    Done,
 }
 
 /// Ports of the ground that must be exactly these; the others are chosen once and kept.

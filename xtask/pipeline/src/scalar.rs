@@ -14,7 +14,7 @@ pub use word::{Prose, Word};
 
 use crate::form::Scalar;
 use crate::freeze::Freeze;
-use crate::model::{Builder, Method, RegistryAuth};
+use crate::model::{Builder, Method, Occasion, RegistryAuth, Stage};
 use crate::node::Value;
 use schemars::{Schema, json_schema};
 
@@ -72,6 +72,22 @@ macro_rules! keyword {
     };
 }
 
+keyword!(Stage {
+    "source" => Self::Source,
+    "build" => Self::Build,
+    "test" => Self::Test,
+    "staging" => Self::Staging,
+    "approval" => Self::Approval,
+    "production" => Self::Production,
+    "frontend" => Self::Frontend,
+    "bake" => Self::Bake,
+});
+keyword!(Occasion {
+    "approval" => Self::Approval,
+    "failed" => Self::Failed,
+    "rolled-back" => Self::RolledBack,
+    "done" => Self::Done,
+});
 keyword!(Builder { "auto" => Self::Auto, "native" => Self::Native, "docker" => Self::Docker, });
 keyword!(RegistryAuth {
     "anonymous" => Self::Anonymous,

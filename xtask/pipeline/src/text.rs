@@ -10,11 +10,11 @@ mod site;
 
 pub use build::{Build, Place, Registry, S3, Source};
 pub use environment::{Approval, Canary, Environment, Environments, Step};
-pub use program::{Bench, Seed};
+pub use program::{Bench, Hook, Notify, Seed};
 pub use run::{Drain, Env, Health, Migrate, Service, ServiceHealth, Test};
 pub use site::{Frontend, Ground, Storage};
 
-use crate::form::{Field, Fields, Form, Key, Leaf, Map, form, mapping_schema};
+use crate::form::{Field, Fields, Form, Key, Leaf, List, Map, form, mapping_schema};
 use crate::node::Node;
 use crate::problem::{At, Problems};
 use crate::scalar::{BenchName, ProfileName, Version, Whole};
@@ -69,6 +69,10 @@ form! {
         seed: Seed,
         /// Benchmarks of the app: `cargo xtask bench NAME` runs one of them beside the image and the services of `test`.
         bench: Map<BenchName, Bench>,
+        /// Commands around stages, in this order. Left out: none.
+        hooks: List<Hook>,
+        /// Who is told how releases go. Left out: nobody.
+        notify: List<Notify>,
         /// The embedded registry, bucket, edge and hosts on this machine. Profile `local` has it.
         ground: Ground,
     }

@@ -48,6 +48,8 @@ pub fn pipeline(
     let storage = check.storage();
     let seed = check.seed();
     let bench = check.bench();
+    let hooks = check.hooks();
+    let notify = check.notify();
     let ground = check.ground();
 
     if !problems.is_empty() {
@@ -68,6 +70,8 @@ pub fn pipeline(
         storage: storage.unwrap_or_default(),
         seed: seed?,
         bench: bench?,
+        hooks: hooks?,
+        notify: notify?,
         ground,
     })
 }

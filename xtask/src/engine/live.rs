@@ -8,7 +8,7 @@ use crate::rollout::Rollout;
 use crate::stages::approval::Found;
 use crate::stages::environment::{self, Shifted};
 use crate::stages::frontend::{self, Baked, Flip, Published};
-use pipeline::model::Environment;
+use pipeline::model::{Environment, Occasion, When};
 
 impl Run<'_> {
     pub(super) async fn live(&mut self, found: &Found) -> Result<()> {
@@ -55,20 +55,27 @@ impl Run<'_> {
         let context = self.context;
         let _: Shifted = self
             .stage(StageName::Production, async |run| {
+                run.hooks(When::Before, StageName::Production).await?;
                 let journal = &mut run.journal;
                 let step = async |weight| {
                     let (stage, text) = (StageName::Production, format!("{weight}"));
                     journal.append(Event::Step { stage, text }).await
                 };
-                environment::shift(context, production, rollout, step).await
+                let shifted = environment::shift(context, production, rollout, step).await?;
+                rollout.hold(run.hooks(When::After, StageName::Production)).await?;
+                Ok(shifted)
             })
             .await?;
         if let Some(site) = &context.pipeline.frontend {
             let published: Published = self
                 .stage(StageName::Frontend, async |run| {
-                    rollout
-                        .hold(frontend::publish(context, site, run.release.id, lease.fence, flip))
-                        .await
+                    let published = async {
+                        run.hooks(When::Before, StageName::Frontend).await?;
+                        let published = frontend::publish(context, site, run.release.id, lease.fence, flip).await?;
+                        run.hooks(When::After, StageName::Frontend).await?;
+                        Ok(published)
+                    };
+                    rollout.hold(published).await
                 })
                 .await?;
             self.release.frontend = Some(published.manifest);
@@ -76,13 +83,18 @@ impl Run<'_> {
         }
         let release = self.release.clone();
         let _: Baked = self
-            .stage(StageName::Bake, async |_| {
+            .stage(StageName::Bake, async |run| {
+                rollout.hold(run.hooks(When::Before, StageName::Bake)).await?;
                 let result = match has_baked {
                     true => None,
                     false => rollout.bake(&production.canary, production.bake).await?,
                 };
                 rollout.settle().await?;
                 environment::remember(context, production, &release).await?;
+                if let Err(failure) = run.hooks(When::After, StageName::Bake).await {
+                    // It is live, whatever this says.
+                    context.report.note(&failure.to_string());
+                }
                 Ok(Baked { result })
             })
             .await?;
@@ -100,6 +112,8 @@ impl Run<'_> {
             because: failure.what.clone(),
         };
         let failure = take_back(context, rollout, flip, failure).await;
+        let text = format!("{} is rolled back: {failure}", self.release.id);
+        context.providers.notify(context, Occasion::RolledBack, &text).await;
         if let Err(trouble) = self.journal.append(rolled_back).await {
             context.report.note(&trouble.to_string());
         }

@@ -5,6 +5,7 @@
 
 mod decision;
 mod haste;
+mod hooks;
 mod journal;
 mod lease;
 mod live;
@@ -32,6 +33,7 @@ use crate::stages::Outcome;
 use crate::stages::approval::Found;
 use crate::stages::environment::{self, Shifted};
 use crate::stages::test::Tested;
+use pipeline::model::{Occasion, When};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -99,10 +101,26 @@ impl<'a> Run<'a> {
     pub async fn go(&mut self, how: &How) -> Result<Reached> {
         let _in_hand = self.context.report.interrupt.hold();
         let ended = self.stages(how).await;
+        self.tell(&ended).await;
         ended.map_err(|failure| match failure.exit {
             Exit::Cancelled => failure.next(format!("cargo xtask release --resume {}", self.release.id)),
             _ => failure,
         })
+    }
+
+    async fn tell(&self, ended: &Result<Reached>) {
+        let Release { id, app, source, .. } = &self.release;
+        let what = format!("{app} {} (release {id})", source.short());
+        let (occasion, text) = match ended {
+            Ok(Reached::Live) => (Occasion::Done, format!("{what} is live")),
+            Ok(Reached::Asked(_)) => return,
+            Err(failure) => match failure.exit {
+                Exit::Parked => (Occasion::Approval, format!("{what}: {}", failure.what)),
+                Exit::Cancelled | Exit::Locked => return,
+                _ => (Occasion::Failed, format!("{what} did not go live: {failure}")),
+            },
+        };
+        self.context.providers.notify(self.context, occasion, &text).await;
     }
 
     async fn stages(&mut self, how: &How) -> Result<Reached> {
@@ -193,7 +211,7 @@ impl<'a> Run<'a> {
         self.journal.append(Event::StageStarted { stage: name }).await?;
         report.stage_started(name);
         let since = Instant::now();
-        match work(self).await {
+        match self.hooked(name, work).await {
             Ok(found) => {
                 let took = since.elapsed();
                 let outcome = serde_json::to_value(&found)
@@ -228,6 +246,17 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         self.journal.append(Event::StageStarted { stage }).await
+    }
+
+    /// What is held by the rollout of production has its hooks there, where they cannot let its lease run out.
+    async fn hooked<T>(&mut self, name: StageName, work: impl AsyncFnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if name >= StageName::Production {
+            return work(self).await;
+        }
+        self.hooks(When::Before, name).await?;
+        let found = work(self).await?;
+        self.hooks(When::After, name).await?;
+        Ok(found)
     }
 
     async fn staging(&mut self) -> Result<Shifted> {

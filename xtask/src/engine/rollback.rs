@@ -9,7 +9,7 @@ use crate::failure::{Exit, Result};
 use crate::stages::environment;
 use crate::stages::frontend::Flip;
 use contract::Weight;
-use pipeline::model::{Canary, Environment, Step};
+use pipeline::model::{Canary, Environment, Occasion, Step};
 use std::time::Duration;
 
 pub async fn roll_back(context: &Context, environment: &Environment, target: &Settled) -> Result<()> {
@@ -17,6 +17,10 @@ pub async fn roll_back(context: &Context, environment: &Environment, target: &Se
     let lease = Lease::acquire_above(context, environment, target.version.release).await?;
     let ended = roll_back_under(&lease, context, environment, target).await;
     lease.give_back().await;
+    if ended.is_ok() {
+        let text = format!("`{}` is back on release {}", environment.name, target.version.release);
+        context.providers.notify(context, Occasion::RolledBack, &text).await;
+    }
     ended
 }
 

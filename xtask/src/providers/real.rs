@@ -7,13 +7,14 @@ use crate::engine::Release;
 use crate::failure::{OrFail, Result};
 use crate::git;
 use crate::local::SITE_BUCKET;
-use crate::stages::smoke;
+use crate::notify;
 use crate::stages::test::{self, Tested};
+use crate::stages::{hook, smoke};
 use channel::Channel;
 use contract::{Digest, EnvironmentName, Generation, ImageRef, ReleaseId};
 use frontend::{Edge, Live, Publisher, Site, UploadReport};
 use futures_util::future::LocalBoxFuture;
-use pipeline::model::{Environment, Frontend};
+use pipeline::model::{Environment, Frontend, Hook, Occasion};
 use std::time::Duration;
 
 const INVALIDATED_WITHIN: Duration = Duration::from_secs(60);
@@ -68,6 +69,20 @@ impl Providers for Real {
             .map(|ground| ground.routers(&environment.name))
             .unwrap_or_default();
         Box::pin(async move { smoke::smoke(&environment.name, &routers, &environment.smoke, release).await })
+    }
+
+    fn hook<'a>(
+        &'a self,
+        context: &'a Context,
+        release: &'a Release,
+        hook: &'a Hook,
+        told: Vec<(String, String)>,
+    ) -> LocalBoxFuture<'a, Result<()>> {
+        Box::pin(hook::hook(context, release, hook, told))
+    }
+
+    fn notify<'a>(&'a self, context: &'a Context, occasion: Occasion, text: &'a str) -> LocalBoxFuture<'a, ()> {
+        Box::pin(notify::notify(context, occasion, text))
     }
 
     fn hosting<'a>(&self, context: &'a Context, asked: &'a Frontend) -> Result<Box<dyn Hosting + 'a>> {

@@ -14,13 +14,14 @@ use channel::Channel;
 use contract::{Digest, EnvironmentName, Generation, ImageRef, ReleaseId};
 use frontend::{Live, Site, UploadReport};
 use futures_util::future::LocalBoxFuture;
-use pipeline::model::{Environment, Frontend};
+use pipeline::model::{Environment, Frontend, Hook, Occasion, When};
 use router::Control;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
 
 const WORK: Duration = Duration::from_secs(2);
+const LONG_WORK: Duration = Duration::from_secs(7);
 
 #[derive(Debug)]
 pub struct Simulated {
@@ -94,6 +95,28 @@ impl Providers for Simulated {
     ) -> LocalBoxFuture<'a, Result<usize>> {
         let checked = async { Ok(environment.smoke.len()) };
         Box::pin(self.cut.around("smoke checks", checked))
+    }
+
+    fn hook<'a>(
+        &'a self,
+        _: &'a Context,
+        _: &'a Release,
+        hook: &'a Hook,
+        _: Vec<(String, String)>,
+    ) -> LocalBoxFuture<'a, Result<()>> {
+        let name = format!("hook {}", hook.command.join(" "));
+        Box::pin(async move {
+            // While traffic moves, longer than hosts follow a rollout unheard.
+            let takes = if hook.when == When::After { LONG_WORK } else { WORK };
+            let worked = async { tokio::time::sleep(takes).await };
+            self.cut.around(&name, worked).await;
+            Ok(())
+        })
+    }
+
+    fn notify<'a>(&'a self, _: &'a Context, occasion: Occasion, _: &'a str) -> LocalBoxFuture<'a, ()> {
+        let name = format!("notifying of {occasion:?}");
+        Box::pin(async move { self.cut.around(&name, async {}).await })
     }
 
     fn hosting<'a>(&self, _: &'a Context, _: &'a Frontend) -> Result<Box<dyn Hosting + 'a>> {

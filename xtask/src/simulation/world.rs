@@ -34,9 +34,13 @@ environments:
     canary:
       steps: [{ weight: 5%, bake: 2s }, { weight: 50%, bake: 2s }, { weight: 100% }]
     bake: 5s
-    lease_ttl: 12s
+    lease_ttl: 6s
     smoke: [{ path: /version, status: 200 }]
 frontend: { dir: web, entry: index.html }
+hooks:
+  - { before: build, command: [one] }
+  - { after: production, command: [another] }
+notify: [{ webhook: TOLD }]
 ";
 /// No release takes longer, whatever happens.
 const PATIENCE: Duration = Duration::from_secs(3_600);

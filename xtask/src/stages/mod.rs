@@ -4,6 +4,7 @@
 pub mod approval;
 pub mod environment;
 pub mod frontend;
+pub mod hook;
 pub mod smoke;
 pub mod test;
 

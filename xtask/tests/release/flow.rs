@@ -160,3 +160,116 @@ fn a_release_ends_with_the_stage_that_was_asked_for_and_goes_on_from_there() {
     project.run(&["start", "production"]).expect(0);
     project.expect_serving(&release);
 }
+
+#[test]
+fn hooks_run_around_their_stages_and_whoever_wants_to_know_is_told() {
+    let project = Project::fixture();
+    let told = Listener::start();
+    project.edit(
+        "pipeline.yaml",
+        "frontend: { dir",
+        "hooks:\n  - { before: build, command: [sh, -c, 'echo $RELEASE_STAGE $WHO > .release/before-build'], env: { WHO: me } }\n  \
+         - { after: production, command: [sh, -c, 'echo $RELEASE_ID $RELEASE_IMAGE; test ! -e .release/stumble'] }\n\
+         notify: [{ webhook: TOLD_AT }]\nfrontend: { dir",
+    );
+    let mut release = project.command(&["release", "--json"]);
+    let parked = Project::end(release.env("TOLD_AT", &told.address)).expect(3);
+    assert_eq!(
+        std::fs::read_to_string(project.root.join(".release/before-build")).unwrap(),
+        "build me\n"
+    );
+    let id = parked.event("failure")["what"]
+        .as_str()
+        .unwrap()
+        .split(' ')
+        .nth(1)
+        .unwrap()
+        .to_owned();
+    assert!(told.next().contains("waits for approval"));
+
+    // One that fails takes the release back, with what it printed.
+    std::fs::write(project.root.join(".release/stumble"), "").unwrap();
+    let mut approve = project.command(&["approve", &id]);
+    let failed = Project::end(approve.env("TOLD_AT", &told.address)).expect(1).all();
+    assert!(
+        failed.contains("after production failed") && failed.contains(&format!("| {id} ")),
+        "{failed}"
+    );
+    assert!(told.next().contains("is rolled back"));
+    assert!(told.next().contains("did not go live"));
+
+    std::fs::remove_file(project.root.join(".release/stumble")).unwrap();
+    // Nobody listens any more: no release fails because of that, and the address is not shown.
+    let gone = told.address.clone();
+    drop(told);
+    let mut resume = project.command(&["release", "--yes", "--resume", &id]);
+    let live = Project::end(resume.env("TOLD_AT", &gone)).expect(0).all();
+    assert!(live.contains("who listens at `TOLD_AT` could not be told"), "{live}");
+    assert!(!live.contains(&gone), "{live}");
+    let log = project
+        .root
+        .join(format!(".release/releases/{id}/logs/after-production.log"));
+    assert!(std::fs::read_to_string(log).unwrap().contains("@sha256:"));
+}
+
+/// A webhook, and what it was told.
+struct Listener {
+    address: String,
+    told: std::sync::mpsc::Receiver<String>,
+    _ends: std::sync::Arc<()>,
+}
+
+impl Listener {
+    fn start() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = format!("http://{}/secret-path", listener.local_addr().unwrap());
+        let (sender, told) = std::sync::mpsc::channel();
+        let ends = std::sync::Arc::new(());
+        let alive = std::sync::Arc::downgrade(&ends);
+        std::thread::spawn(move || {
+            while alive.strong_count() > 0 {
+                match listener.accept() {
+                    Ok((mut stream, _)) => {
+                        stream.set_nonblocking(false).unwrap();
+                        let _ = sender.send(answered(&mut stream));
+                    }
+                    Err(_) => std::thread::sleep(Duration::from_millis(20)),
+                }
+            }
+        });
+        Self {
+            address,
+            told,
+            _ends: ends,
+        }
+    }
+
+    fn next(&self) -> String {
+        let body = self.told.recv_timeout(Duration::from_secs(10)).expect("somebody told");
+        let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        body["text"].as_str().expect("a text").to_owned()
+    }
+}
+
+/// The body of one request, answered with 200.
+fn answered(stream: &mut std::net::TcpStream) -> String {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        if let Some(text) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = text.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    reader.get_mut().write_all(answer).unwrap();
+    String::from_utf8(body).unwrap()
+}

@@ -1,7 +1,8 @@
 //! Programs of the project that the tool runs on this machine, at the right place.
 
-use crate::form::{Leaf, List, form};
-use crate::scalar::{HOUR, Prose, SECOND, Time};
+use crate::form::{Leaf, List, Map, form};
+use crate::model::{Occasion, Stage};
+use crate::scalar::{HOUR, Prose, SECOND, Time, VariableName};
 
 form! {
     /// What fills an environment with demo data.
@@ -22,5 +23,33 @@ form! {
         command: List<Leaf<Prose>>,
         /// Default: `15m`.
         timeout: Leaf<Time<SECOND, { 6 * HOUR }>>,
+    }
+}
+
+form! {
+    /// A command before or after a stage.
+    Hook {
+        /// The stage it is run before. It or `after` is given.
+        before: Leaf<Stage>,
+        /// The stage it is run after, if that went well.
+        after: Leaf<Stage>,
+        /// Run on this machine, with `RELEASE_ID`, `RELEASE_COMMIT` and `RELEASE_STAGE`, and once it is built
+        /// `RELEASE_IMAGE`. Any exit code but 0 fails the stage.
+        command: List<Leaf<Prose>>,
+        /// Default: `5m`.
+        timeout: Leaf<Time<SECOND, { 6 * HOUR }>>,
+        /// More variables for it.
+        env: Map<VariableName, Leaf<Prose>>,
+    }
+}
+
+form! {
+    /// Somebody to tell.
+    Notify {
+        /// The environment variable that holds the address, which is a secret. It is sent `{"text": …}`, as Slack and its
+        /// like understand it. Where the variable is not set, nobody is told.
+        webhook: Leaf<VariableName>,
+        /// Of what. Default: all of it.
+        on: List<Leaf<Occasion>>,
     }
 }

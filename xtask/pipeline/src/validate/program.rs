@@ -3,7 +3,7 @@
 use super::Check;
 use super::build::words;
 use crate::form::{Field, Leaf, List};
-use crate::model::Program;
+use crate::model::{Hook, Notify, Occasion, Program, When};
 use crate::problem::{At, Problem};
 use crate::scalar::Prose;
 use std::collections::BTreeMap;
@@ -39,6 +39,65 @@ impl Check<'_> {
                 let command = self.command(&path, &text.command, text.at)?;
                 let timeout = text.timeout.or(Duration::from_secs(900));
                 Some((name.value.clone(), Program { command, timeout }))
+            })
+            .collect();
+        read.into_iter().collect()
+    }
+
+    pub fn hooks(&mut self) -> Option<Vec<Hook>> {
+        let texts = self.settings.hooks.given().map_or(&[][..], |hooks| &hooks.items);
+        let read: Vec<_> = texts
+            .iter()
+            .map(|text| {
+                let command = self.command("hooks.command", &text.command, text.at);
+                let around = match (&text.before, &text.after) {
+                    (Field::Given(stage), Field::Absent) => Some((When::Before, stage.value)),
+                    (Field::Absent, Field::Given(stage)) => Some((When::After, stage.value)),
+                    (Field::Bad, _) | (_, Field::Bad) => None,
+                    (Field::Absent, Field::Absent) | (Field::Given(_), Field::Given(_)) => {
+                        let message = "a hook is run before a stage or after one";
+                        let expected = "expected `before` or `after`, and one of them";
+                        self.problems.push(Problem::new(text.at, message, expected));
+                        None
+                    }
+                };
+                let ((when, stage), command) = around.zip(command)?;
+                let variables = text.env.given().map_or(&[][..], |env| &env.entries);
+                let env = variables
+                    .iter()
+                    .map(|(name, value)| (name.value.clone(), value.value.clone()));
+                Some(Hook {
+                    when,
+                    stage,
+                    command,
+                    timeout: text.timeout.or(Duration::from_secs(300)),
+                    env: env.collect(),
+                })
+            })
+            .collect();
+        read.into_iter().collect()
+    }
+
+    pub fn notify(&mut self) -> Option<Vec<Notify>> {
+        let texts = self.settings.notify.given().map_or(&[][..], |notify| &notify.items);
+        let read: Vec<_> = texts
+            .iter()
+            .map(|text| {
+                let webhook = self.require("notify.webhook", &text.webhook, text.at, "the name of a variable")?;
+                let all = [
+                    Occasion::Approval,
+                    Occasion::Failed,
+                    Occasion::RolledBack,
+                    Occasion::Done,
+                ];
+                let on = text
+                    .on
+                    .given()
+                    .map(|on| on.items.iter().map(|occasion| occasion.value).collect());
+                Some(Notify {
+                    webhook: webhook.value.clone(),
+                    on: on.unwrap_or_else(|| all.to_vec()),
+                })
             })
             .collect();
         read.into_iter().collect()

@@ -391,7 +391,7 @@ fn an_unknown_profile_is_answered_with_those_there_are() {
 #[test]
 fn a_mistake_in_a_profile_that_is_not_asked_for_is_reported_too() {
     let expected = "unknown key `regsitry`; expected one of `source`, `build`, `registry`, `channel`, `store`, `env`, `health`, \
-                    `migrate`, `drain`, `memory_mb`, `test`, `environments`, `frontend`, `storage`, `seed`, `bench`, `ground`";
+                    `migrate`, `drain`, `memory_mb`, `test`, `environments`, `frontend`, `storage`, `seed`, `bench`, `hooks`, `notify`, `ground`";
     check("local", "profiles: { aws: { «regsitry: {} } }", &[expected]);
 }
 
@@ -419,4 +419,23 @@ fn without_the_ground_everything_real_must_be_named() {
             &format!("missing key `frontend.bucket`; expected a bucket, {because} one of its own"),
         ],
     );
+}
+
+#[test]
+fn a_hook_stands_at_one_side_of_one_stage_and_whoever_is_told_has_a_name_not_an_address() {
+    check(
+        "local",
+        "hooks:\n  - «{ command: [make] }\n  - «{ before: build, after: build, command: [make] }\n  - { after: «lunch, command: [make] }\n  - «{ after: bake }\n",
+        &[
+            "a hook is run before a stage or after one; expected `before` or `after`, and one of them",
+            "a hook is run before a stage or after one; expected `before` or `after`, and one of them",
+            "bad value for `after`; expected one of `source`, `build`, `test`, `staging`, `approval`, `production`, `frontend`, `bake`, found `lunch`",
+            "missing key `hooks.command`; expected a program and its arguments",
+        ],
+    );
+    let problems = problems(
+        &format!("{SOUND}notify: [{{ webhook: \"https://hooks.example/T0/B0\" }}]\n"),
+        "local",
+    );
+    assert!(problems[0].contains("expected an environment variable"), "{problems:?}");
 }
