@@ -208,13 +208,13 @@ mod tests {
     async fn what_hangs_is_ended_with_all_that_it_started() {
         let mut told = Vec::new();
         let hangs = shell("sleep 600 & echo $!; wait");
-        let failure = run(hangs, Duration::from_millis(300), |line| told.push(line.to_owned())).await;
+        let failure = run(hangs, Duration::from_secs(3), |line| told.push(line.to_owned())).await;
         let failure = failure.unwrap_err();
         assert!(failure.to_string().contains("took longer than"), "{failure}");
         let sleeps = format!("/proc/{}/stat", told[0]);
         // A zombie, until whoever inherits it looks.
         let has_ended = || std::fs::read_to_string(&sleeps).map_or(true, |stat| stat.contains(") Z "));
-        for _ in 0..50 {
+        for _ in 0..250 {
             if has_ended() {
                 return;
             }
