@@ -5,7 +5,6 @@ use super::simulate;
 use super::world::{Ended, World};
 use crate::engine::Release;
 use crate::failure::{Exit, Failure};
-use std::sync::Arc;
 
 /// The boundary of an undisturbed second release whose name is this, the nth time.
 fn boundary(name: &str, nth: usize) -> usize {
@@ -90,10 +89,10 @@ impl Ended {
 
 impl World {
     /// Where the first release is live, and a second one waits to be made.
-    async fn with_first() -> (Arc<Self>, Release, Release) {
+    async fn with_first() -> (Self, Release, Release) {
         let world = Self::new();
         let (first, second) = (world.release_of("first", 1), world.release_of("second", 2));
         world.release(&first, &Cut::never()).await.expect_done();
-        (Arc::new(world), first, second)
+        (world, first, second)
     }
 }

@@ -19,7 +19,7 @@ pub async fn hook(context: &Context, release: &Release, hook: &Hook, told: Vec<(
         When::Before => "before",
         When::After => "after",
     };
-    let name = format!("{when}-{}", hook.stage.as_str());
+    let name = format!("{}-{when}", hook.stage.as_str());
     let mut command = Command::new(program);
     command
         .args(args)

@@ -208,7 +208,7 @@ fn hooks_run_around_their_stages_and_whoever_wants_to_know_is_told() {
     assert!(!live.contains(&gone), "{live}");
     let log = project
         .root
-        .join(format!(".release/releases/{id}/logs/after-production.log"));
+        .join(format!(".release/releases/{id}/logs/production-after.log"));
     assert!(std::fs::read_to_string(log).unwrap().contains("@sha256:"));
 }
 
