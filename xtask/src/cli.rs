@@ -1,7 +1,7 @@
 //! What can be typed.
 
 use crate::plan::StageName;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// From a commit to live production traffic.
 #[derive(Debug, Parser)]
@@ -37,11 +37,7 @@ pub enum Command {
         reason: String,
     },
     /// Back to the previous good release, or to the one named
-    Rollback {
-        environment: String,
-        #[arg(long, value_name = "ID")]
-        to: Option<String>,
-    },
+    Rollback(RollbackArgs),
     /// Let an environment run nothing; its data is kept
     Stop {
         environment: String,
@@ -90,9 +86,24 @@ pub enum Command {
     Seed(SeedArgs),
     /// Measure, against a peer in the same run
     Bench {
-        /// Of `image`, and those in pipeline.yaml; all without a name
+        /// Of `image`, `engine`, and those in pipeline.yaml; all without a name
         name: Vec<String>,
     },
+    /// A script that completes these commands in a shell
+    Completions { shell: Shell },
+    /// What that script asks on TAB
+    #[command(hide = true)]
+    Complete {
+        #[arg(last = true)]
+        words: Vec<String>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 #[derive(Debug, Args)]
@@ -133,6 +144,19 @@ pub struct ReleaseArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct RollbackArgs {
+    pub environment: String,
+    #[arg(long, value_name = "ID")]
+    pub to: Option<String>,
+    /// Although the release was not seen running on the schema there is now
+    #[arg(long, requires = "reason")]
+    pub unproven: bool,
+    /// Why; recorded
+    #[arg(long, value_name = "TEXT", requires = "unproven")]
+    pub reason: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub struct SeedArgs {
     /// `staging` or `production`. Left out on the local ground: production, which is what the site shows
     pub environment: Option<String>,
@@ -170,7 +194,7 @@ pub enum KeysCommand {
 
 #[derive(Debug, Args)]
 pub struct TestArgs {
-    /// Of `unit`, `registries`, `release`, `api`; all without a name
+    /// Of `unit`, `registries`, `stores`, `release`, `api`; all without a name
     pub tiers: Vec<String>,
     /// Install Debian packages that a tier needs
     #[arg(long)]

@@ -6,11 +6,14 @@ use crate::keys;
 use crate::local::{self, Ground};
 use crate::project::Project;
 use crate::providers::{Providers, Real};
+use crate::redact;
 use crate::report::Report;
+use crate::summary;
 use channel::Channel;
 use contract::{ChannelPlace, EnvironmentName, SigningKey};
 use docker::Docker;
 use pipeline::model::Pipeline;
+use std::path::PathBuf;
 use store::S3Access;
 
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub struct Context {
     pub key: SigningKey,
     pub records: Records,
     pub providers: Box<dyn Providers>,
+    /// Where CI wants to be told in Markdown.
+    pub summary: Option<PathBuf>,
 }
 
 impl Context {
@@ -38,6 +43,11 @@ impl Context {
         } else {
             keys::load(&project)?
         };
+        for webhook in &pipeline.notify {
+            if let Ok(address) = std::env::var(&webhook.webhook) {
+                redact::learn(&address);
+            }
+        }
         let records = Records::open(&project, &pipeline)?;
         Ok(Self {
             records,
@@ -48,6 +58,7 @@ impl Context {
             ground,
             key,
             providers: Box::new(Real),
+            summary: summary::page(),
         })
     }
 
@@ -55,20 +66,22 @@ impl Context {
         self.providers.channel(self, environment)
     }
 
-    /// The bucket store of the front end: the embedded one, or S3 with keys from the environment.
     pub fn bucket_access(&self) -> Result<S3Access> {
-        match &self.ground {
-            Some(ground) => ground
-                .bucket_access()
-                .or_fail(|| "the embedded bucket cannot be reached".to_owned()),
-            None => {
-                let region = std::env::var("AWS_REGION").unwrap_or_else(|_| "us-east-1".to_owned());
-                let endpoint = std::env::var("AWS_ENDPOINT_URL_S3").ok();
-                S3Access::from_env(region, endpoint).ok_or_else(|| {
-                    Failure::bad_input("there are no keys for S3")
-                        .why("expected AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment")
-                })
-            }
+        bucket_access(self.ground.as_ref())
+    }
+}
+
+/// The bucket store of the front end: the embedded one, or S3 with keys from the environment.
+pub fn bucket_access(ground: Option<&Ground>) -> Result<S3Access> {
+    match ground {
+        Some(ground) => ground
+            .bucket_access()
+            .or_fail(|| "the embedded bucket cannot be reached".to_owned()),
+        None => {
+            let region = std::env::var("AWS_REGION").unwrap_or_else(|_| "us-east-1".to_owned());
+            let endpoint = std::env::var("AWS_ENDPOINT_URL_S3").ok();
+            S3Access::from_env(region, endpoint)
+                .map_err(|error| Failure::bad_input("S3 cannot be reached").why(format!("{error:#}")))
         }
     }
 }

@@ -64,7 +64,7 @@ impl Interrupt {
 }
 
 pub fn cancelled() -> Failure {
-    Failure::new(Exit::Cancelled, "cancelled")
+    Failure::new(Exit::Cancelled, "ended, as asked")
 }
 
 impl Drop for InHand {

@@ -7,6 +7,7 @@ mod command;
 mod commands;
 mod context;
 mod engine;
+mod facts;
 mod failure;
 mod files;
 mod gate;
@@ -22,13 +23,18 @@ mod plan;
 mod preflight;
 mod project;
 mod providers;
+#[cfg(test)]
+mod proxies;
+mod redact;
 mod report;
 mod rollout;
+mod screen;
 mod secrets;
 #[cfg(test)]
 mod simulation;
 mod stages;
 mod stand;
+mod summary;
 mod user;
 
 use clap::Parser as _;
@@ -41,6 +47,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 fn main() -> ExitCode {
+    redact::learn_environment();
     let cli = Cli::parse();
     let report = Report::new(cli.json);
     start_log();
@@ -87,9 +94,7 @@ async fn dispatch(cli: Cli, report: &Report) -> Result<()> {
         Command::Plan => commands::plan::plan(profile, report).await,
         Command::Approve { id } => commands::approve::approve(profile, &id, report).await,
         Command::Reject { id, reason } => commands::approve::reject(profile, &id, &reason, report).await,
-        Command::Rollback { environment, to } => {
-            commands::rollback::rollback(profile, &environment, to.as_deref(), report).await
-        }
+        Command::Rollback(args) => commands::rollback::rollback(profile, args, report).await,
         Command::Stop { environment, yes } => commands::stop::stop(profile, &environment, yes, report).await,
         Command::Start { environment } => commands::stop::start(profile, &environment, report).await,
         Command::Unlock { environment, yes } => commands::unlock::unlock(profile, &environment, yes, report).await,
@@ -103,6 +108,14 @@ async fn dispatch(cli: Cli, report: &Report) -> Result<()> {
         Command::Schema { check } => commands::schema::schema(check, report),
         Command::Test(args) => commands::test::test(args, report).await,
         Command::Seed(args) => commands::seed::seed(profile, args, report).await,
+        Command::Completions { shell } => {
+            commands::completions::completions(shell, report);
+            Ok(())
+        }
+        Command::Complete { words } => {
+            commands::completions::complete(&words).await;
+            Ok(())
+        }
         Command::Bench { name } => commands::bench::bench(profile, &name, report).await,
     }
 }

@@ -1,6 +1,7 @@
 //! Tells people how a release goes. Nobody waits for it for long, and no release fails because of it.
 
 use crate::context::Context;
+use crate::redact;
 use pipeline::model::Occasion;
 use std::time::Duration;
 
@@ -29,17 +30,33 @@ pub async fn notify(context: &Context, occasion: Occasion, text: &str) {
     }
 }
 
-async fn tell(address: &str, text: &str) -> Result<(), String> {
-    let client = reqwest::Client::builder().timeout(ANSWER_WITHIN).build();
-    let client = client.map_err(|error| error.without_url().to_string())?;
-    let body = serde_json::json!({ "text": text });
+pub async fn tell(address: &str, text: &str) -> Result<(), String> {
+    let client = client(address)?;
+    let body = serde_json::json!({ "text": redact::mask(text) });
     let mut outcome = Ok(());
     for _ in 0..ATTEMPTS {
         outcome = match client.post(address).json(&body).send().await {
             Ok(answer) if answer.status().is_success() => return Ok(()),
             Ok(answer) => Err(answer.status().to_string()),
-            Err(error) => Err(error.without_url().to_string()),
+            Err(error) => Err(causes(error.without_url())),
         };
     }
     outcome
+}
+
+fn client(address: &str) -> Result<reqwest::Client, String> {
+    let mut builder = reqwest::Client::builder().timeout(ANSWER_WITHIN);
+    if outside::is_url_here(address) {
+        builder = builder.no_proxy();
+    }
+    if outside::is_url_plainly_here(address) {
+        builder = builder.tls_certs_only([]);
+    }
+    outside::check_for(address).map_err(|misset| misset.to_string())?;
+    builder.build().map_err(|error| causes(error.without_url()))
+}
+
+/// A certificate that is not trusted is named only by the last of them.
+fn causes(error: reqwest::Error) -> String {
+    format!("{:#}", anyhow::Error::from(error))
 }

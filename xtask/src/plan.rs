@@ -1,9 +1,13 @@
 //! What a release would do, as a value: printed by `plan`, carried out by `release`. Pure.
 
+mod at_most;
+
 use crate::failure::Failure;
+use crate::report::{bytes, counted};
 use contract::{Digest, EnvironmentName, ReleaseId};
 use jiff::Timestamp;
-use pipeline::model::{Builder, Environment, Pipeline};
+use pipeline::Identity;
+use pipeline::model::{Builder, Environment, Frontend, Load, Pipeline, When};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
@@ -84,6 +88,25 @@ pub struct Facts {
     pub config: Digest,
     pub staging: Option<Running>,
     pub production: Option<Running>,
+    /// A release of just this source and configuration that did not get to its end.
+    pub begun: Option<Begun>,
+    /// Where what is served could be seen.
+    pub upload: Option<Upload>,
+}
+
+/// How far a release got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Begun {
+    pub release: ReleaseId,
+    pub done: Vec<StageName>,
+}
+
+/// What of the front end would be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upload {
+    pub files: usize,
+    pub bytes: u64,
+    pub unchanged: usize,
 }
 
 /// The release an environment settled on last.
@@ -92,6 +115,8 @@ pub struct Running {
     pub release: ReleaseId,
     pub source: SourceFacts,
     pub config: Digest,
+    /// How large its image is, where that was written down.
+    pub image_bytes: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -101,7 +126,11 @@ pub struct Plan {
     pub source: SourceFacts,
     /// The release that is already live with just this source and configuration.
     pub already_live: Option<ReleaseId>,
+    /// The release that `--resume` would carry on, with what it has done.
+    pub begun: Option<Begun>,
     pub stages: Vec<PlannedStage>,
+    /// All of it, however bad it goes, but for waiting to be approved.
+    pub at_most_s: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -109,8 +138,16 @@ pub struct PlannedStage {
     pub stage: StageName,
     /// What it would do, a line each.
     pub does: Vec<String>,
-    /// The longest it may take before it counts as failed, where that is bounded.
-    pub at_most_s: Option<u64>,
+    /// The longest it may take before it counts as failed.
+    pub at_most_s: u64,
+}
+
+impl Plan {
+    /// What takes longer has failed; a stage that is not planned takes no time.
+    pub fn at_most(&self, stage: StageName) -> Duration {
+        let planned = self.stages.iter().find(|planned| planned.stage == stage);
+        Duration::from_secs(planned.map_or(0, |planned| planned.at_most_s))
+    }
 }
 
 pub fn plan(pipeline: &Pipeline, facts: &Facts) -> Plan {
@@ -118,71 +155,74 @@ pub fn plan(pipeline: &Pipeline, facts: &Facts) -> Plan {
         .production
         .as_ref()
         .filter(|running| running.source == facts.source && running.config == facts.config);
-    let stages = StageName::ALL
+    let stages: Vec<PlannedStage> = StageName::ALL
         .into_iter()
         .filter_map(|stage| plan_stage(stage, pipeline, facts))
         .collect();
+    let working = stages.iter().filter(|planned| planned.stage != StageName::Approval);
     Plan {
         app: pipeline.app.to_string(),
         profile: pipeline.profile.clone(),
         source: facts.source.clone(),
         already_live: already_live.map(|running| running.release),
+        begun: facts.begun.clone(),
+        at_most_s: working.map(|planned| planned.at_most_s).sum(),
         stages,
     }
 }
 
 fn plan_stage(stage: StageName, pipeline: &Pipeline, facts: &Facts) -> Option<PlannedStage> {
-    let (does, at_most) = match stage {
-        StageName::Source => (vec![source_line(facts)], None),
-        StageName::Build => (vec![build_line(pipeline)], None),
+    let production = &pipeline.production;
+    let does = match stage {
+        StageName::Source => vec![source_line(facts)],
+        StageName::Build => vec![build_line(pipeline, facts)],
         StageName::Test => plan_test(pipeline),
-        StageName::Staging => plan_environment(&pipeline.staging, facts.staging.as_ref()),
+        StageName::Staging => plan_environment(pipeline, &pipeline.staging, facts.staging.as_ref()),
         StageName::Approval => {
-            let approval = pipeline.production.approval.as_ref()?;
+            let approval = production.approval.as_ref()?;
             let by = match approval.approvers.as_slice() {
                 [] => "anyone".to_owned(),
-                approvers => approvers.join(", "),
+                approvers => names(approvers),
             };
-            (vec![format!("wait for approval by {by}")], Some(approval.timeout))
+            vec![format!("wait for approval by {by}")]
         }
         StageName::Production => {
-            let (mut does, at_most) = plan_environment(&pipeline.production, facts.production.as_ref());
-            for freeze in &pipeline.production.freeze {
+            let mut does = plan_environment(pipeline, production, facts.production.as_ref());
+            for freeze in &production.freeze {
                 if let Some(until) = freeze.until(facts.now) {
                     does.insert(0, format!("stop here until {until}: frozen ({freeze})"));
                 }
             }
-            (does, at_most)
+            does
         }
-        StageName::Frontend => {
-            let frontend = pipeline.frontend.as_ref()?;
-            let bucket = frontend.bucket.as_deref().unwrap_or("the embedded bucket");
-            let line = format!(
-                "publish {} to {bucket}, then flip {}",
-                frontend.dir.display(),
-                frontend.entry
-            );
-            (
-                vec![line, format!("keep the assets of {} releases", frontend.keep_releases)],
-                None,
-            )
-        }
-        StageName::Bake => {
-            let bake = pipeline.production.bake;
-            (
-                vec![format!(
-                    "watch production for {}, then stop the previous version",
-                    span(bake)
-                )],
-                Some(bake),
-            )
-        }
+        StageName::Frontend => plan_frontend(pipeline.frontend.as_ref()?, facts.upload),
+        StageName::Bake => vec![format!(
+            "watch production for {}, then stop the previous version",
+            span(production.bake)
+        )],
     };
+    let hooks = pipeline
+        .hooks
+        .iter()
+        .filter(|hook| hook.stage.as_str() == stage.as_str());
+    let hooks = hooks.map(|hook| {
+        let when = match hook.when {
+            When::Before => "before",
+            When::After => "after",
+        };
+        format!("run `{}` {when} it", hook.command.join(" "))
+    });
     Some(PlannedStage {
         stage,
-        does,
-        at_most_s: at_most.map(|at_most| at_most.as_secs()),
+        does: does.into_iter().chain(hooks).collect(),
+        at_most_s: at_most::stage(stage, pipeline).as_secs(),
     })
+}
+
+/// Of those who may approve.
+pub fn names(approvers: &[Identity]) -> String {
+    let names: Vec<String> = approvers.iter().map(Identity::to_string).collect();
+    names.join(", ")
 }
 
 fn source_line(facts: &Facts) -> String {
@@ -190,7 +230,7 @@ fn source_line(facts: &Facts) -> String {
     format!("commit {} on {branch}", facts.source.short())
 }
 
-fn build_line(pipeline: &Pipeline) -> String {
+fn build_line(pipeline: &Pipeline, facts: &Facts) -> String {
     let registry = pipeline
         .registry
         .repository
@@ -200,13 +240,16 @@ fn build_line(pipeline: &Pipeline) -> String {
         Builder::Docker => "docker",
         Builder::Native | Builder::Auto => "native",
     };
+    let running = facts.production.as_ref().and_then(|running| running.image_bytes);
+    let size = running.map(|size| format!("; the image that runs now has {}", bytes(size)));
     format!(
-        "build {} for linux/amd64 ({builder}), push to {registry}",
-        pipeline.build.package
+        "build {} for linux/amd64 ({builder}), push to {registry} what of it is not there{}",
+        pipeline.build.package,
+        size.unwrap_or_default()
     )
 }
 
-fn plan_test(pipeline: &Pipeline) -> (Vec<String>, Option<Duration>) {
+fn plan_test(pipeline: &Pipeline) -> Vec<String> {
     let test = &pipeline.test;
     let mut does: Vec<String> = test
         .services
@@ -215,36 +258,88 @@ fn plan_test(pipeline: &Pipeline) -> (Vec<String>, Option<Duration>) {
         .collect();
     does.push("start the built image by digest beside it".to_owned());
     does.push(format!("run `{}` against it", test.command.join(" ")));
-    (does, Some(test.timeout))
+    does
 }
 
-fn plan_environment(environment: &Environment, running: Option<&Running>) -> (Vec<String>, Option<Duration>) {
+fn plan_environment(pipeline: &Pipeline, environment: &Environment, running: Option<&Running>) -> Vec<String> {
     let mut does = Vec::new();
     let hosts: Vec<&str> = environment.hosts.iter().map(|host| host.as_str()).collect();
     if environment.migrate.is_some() {
         does.push(format!(
-            "migrate the database, from {}",
+            "migrate the database, from {}: what the image finds pending",
             hosts.first().unwrap_or(&"no host")
         ));
     }
     does.push(format!("start beside what runs on {}", hosts.join(", ")));
+    if !environment.smoke.is_empty() {
+        let checks = counted(environment.smoke.len() * hosts.len(), "smoke check");
+        does.push(format!("make {checks}, before users meet it"));
+    }
+    // Hosts other than the ground's are not reached from here.
+    let load = environment.load.as_ref().filter(|_| pipeline.ground.is_some());
+    does.extend(load.map(|load| load_line(load, running)));
     let steps: Vec<String> = environment
         .canary
         .steps
         .iter()
-        .map(|step| format!("{} for {}", step.weight, span(step.bake)))
+        .map(|step| match step.bake {
+            Duration::ZERO => step.weight.to_string(),
+            bake => format!("{} for {}", step.weight, span(bake)),
+        })
         .collect();
     match running {
         Some(running) => does.push(format!("shift traffic from {}: {}", running.release, steps.join(" → "))),
         None => does.push("take all traffic at once: nothing runs there yet".to_owned()),
     }
-    let gate = Duration::from_millis(environment.health.deadline_ms);
-    let bakes: Duration = environment.canary.steps.iter().map(|step| step.bake).sum();
-    let migration = environment
-        .migrate
-        .as_ref()
-        .map_or(Duration::ZERO, |migrate| migrate.timeout);
-    (does, Some(gate + bakes + migration))
+    does
+}
+
+fn load_line(load: &Load, running: Option<&Running>) -> String {
+    let both = running.map_or(String::new(), |running| format!(", and on {}", running.release));
+    let mut limits: Vec<String> = load
+        .p99
+        .iter()
+        .map(|p99| format!("p99 at most {}", span(*p99)))
+        .collect();
+    limits.extend(
+        load.slower_by
+            .iter()
+            .map(|slower_by| format!("by at most {} slower", span(*slower_by))),
+    );
+    limits.push(format!("at most {} errors", load.max_error_rate));
+    format!(
+        "put {} requests/s on it for {}{both}: {} {}; {}",
+        load.rps,
+        span(load.duration),
+        load.method.as_str(),
+        load.paths.join(", "),
+        limits.join(", ")
+    )
+}
+
+fn plan_frontend(asked: &Frontend, upload: Option<Upload>) -> Vec<String> {
+    let bucket = asked.bucket.as_deref().unwrap_or("the embedded bucket");
+    let send = match upload {
+        None => String::new(),
+        Some(Upload {
+            files: 0, unchanged, ..
+        }) => format!(" (nothing new to send, {} there)", counted(unchanged, "file")),
+        Some(Upload {
+            files,
+            bytes: size,
+            unchanged,
+        }) => format!(
+            " ({} to send, {}; {unchanged} there)",
+            counted(files, "file"),
+            bytes(size)
+        ),
+    };
+    let entry = &asked.entry;
+    vec![
+        format!("publish {} to {bucket}{send}, then flip {entry}", asked.dir.display()),
+        format!("invalidate 2 paths, / and /{entry}; compare what is served"),
+        format!("keep the assets of {} releases", asked.keep_releases),
+    ]
 }
 
 /// `3s`, `5m`, `1h`: as pipeline.yaml writes them.
@@ -253,8 +348,8 @@ pub fn span(duration: Duration) -> String {
     match whole {
         0 => format!("{}ms", duration.as_millis()),
         _ if whole.is_multiple_of(3600) => format!("{}h", whole / 3600),
-        _ if whole.is_multiple_of(60) => format!("{}m", whole / 60),
         _ if whole > 3600 => format!("{}h{}m", whole / 3600, whole % 3600 / 60),
+        _ if whole.is_multiple_of(60) => format!("{}m", whole / 60),
         _ if whole > 60 => format!("{}m{}s", whole / 60, whole % 60),
         _ => format!("{whole}s"),
     }
@@ -267,14 +362,37 @@ impl fmt::Display for Plan {
             writeln!(f, "already live as {live}: `release` would change nothing")?;
         }
         for planned in &self.stages {
+            let at_most = span(Duration::from_secs(planned.at_most_s));
+            let is_done = self
+                .begun
+                .as_ref()
+                .is_some_and(|begun| begun.done.contains(&planned.stage));
             for (number, line) in planned.does.iter().enumerate() {
-                let name = if number == 0 { planned.stage.as_str() } else { "" };
-                let at_most = match planned.at_most_s {
-                    Some(limit) if number == 0 => format!("  (at most {})", span(Duration::from_secs(limit))),
-                    _ => String::new(),
+                let (name, at_most) = match (number, planned.at_most_s) {
+                    (0, 0) => (planned.stage.as_str(), String::new()),
+                    (0, _) => (planned.stage.as_str(), format!("  (at most {at_most})")),
+                    _ => ("", String::new()),
                 };
-                writeln!(f, "  {name:<11} {line}{at_most}")?;
+                let mark = if is_done && number == 0 { '✓' } else { ' ' };
+                writeln!(f, "{mark} {name:<11} {line}{at_most}")?;
             }
+        }
+        let approval = self.at_most(StageName::Approval);
+        let waiting = if approval.is_zero() {
+            ""
+        } else {
+            ", beside the wait for approval"
+        };
+        writeln!(
+            f,
+            "at most {} in all{waiting}",
+            span(Duration::from_secs(self.at_most_s))
+        )?;
+        if let Some(Begun { release, .. }) = &self.begun {
+            writeln!(
+                f,
+                "✓ was done by release {release}, which goes on with: cargo xtask release --resume {release}"
+            )?;
         }
         Ok(())
     }
@@ -312,6 +430,57 @@ pub fn find_environment<'a>(pipeline: &'a Pipeline, name: &str) -> Result<&'a En
         .and_then(|name| environment(pipeline, &name));
     found.ok_or_else(|| {
         let name: String = name.chars().take(40).collect();
-        Failure::bad_input(format!("there is no environment `{name}`")).why(format!("known: {}", known.join(", ")))
+        Failure::bad_input(format!("there is no environment `{name}`"))
+            .why(format!("known: {}", known.join(", ")))
+            .next("cargo xtask status")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stages::load::GIVEN_UP_AFTER;
+
+    #[test]
+    fn a_load_check_is_announced_and_its_time_counted() {
+        let staging = |load: &str| {
+            let text =
+                format!("version: 1\napp: shop\ntest: {{ command: [ok] }}\nenvironments: {{ staging: {load} }}\n");
+            let pipeline = pipeline::load("pipeline.yaml", &text, "local").unwrap();
+            let source = SourceFacts {
+                commit: "1".repeat(40),
+                branch: None,
+                dirty: None,
+            };
+            let config = config_digest(&pipeline);
+            let facts = Facts {
+                now: Timestamp::UNIX_EPOCH,
+                source: source.clone(),
+                config,
+                staging: Some(Running {
+                    release: ReleaseId::from_parts(1, 0),
+                    source,
+                    config,
+                    image_bytes: None,
+                }),
+                production: None,
+                begun: None,
+                upload: None,
+            };
+            let stages = plan(&pipeline, &facts).stages;
+            stages
+                .into_iter()
+                .find(|planned| planned.stage == StageName::Staging)
+                .unwrap()
+        };
+        let without = staging("{}");
+        let with = staging("{ load: { rps: 50, duration: 30s, paths: [/a, /b], p99: 300ms } }");
+        let announced: Vec<&String> = with.does.iter().filter(|line| !without.does.contains(line)).collect();
+        let running = ReleaseId::from_parts(1, 0);
+        let expected = format!(
+            "put 50 requests/s on it for 30s, and on {running}: GET /a, /b; p99 at most 300ms, at most 1% errors"
+        );
+        assert_eq!(announced, [&expected]);
+        assert_eq!(with.at_most_s - without.at_most_s, 30 + GIVEN_UP_AFTER.as_secs());
+    }
 }

@@ -1,5 +1,9 @@
 //! What can be in the way of a release before it begins. `release` stops at these, `doctor` lists them; both say the same.
 
+mod buckets;
+
+pub use buckets::expect_fit;
+
 use crate::failure::{Exit, Failure, Result};
 use crate::git;
 use crate::local::GroundState;
@@ -22,6 +26,7 @@ pub enum Obstacle {
     GroundUnreadable(Failure),
     PortTaken(Failure),
     MissingSecret(Failure),
+    UnfitBucket(Failure),
 }
 
 impl Obstacle {
@@ -30,7 +35,8 @@ impl Obstacle {
             Self::NoSource(failure)
             | Self::GroundUnreadable(failure)
             | Self::PortTaken(failure)
-            | Self::MissingSecret(failure) => failure,
+            | Self::MissingSecret(failure)
+            | Self::UnfitBucket(failure) => failure,
             Self::Dirty(source) => Failure::bad_input("the tree has changes that are in no commit")
                 .why(format!(
                     "expected: commit {} as it is",
@@ -88,6 +94,8 @@ pub async fn obstacles(project: &Project, pipeline: &Pipeline) -> (Option<Source
         found.push(Obstacle::NoLinker);
     }
     found.extend(ground_obstacles(project, pipeline));
+    let unfit = buckets::unfit(project, pipeline).await;
+    found.extend(unfit.into_iter().map(Obstacle::UnfitBucket));
     (source, found)
 }
 

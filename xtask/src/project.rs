@@ -40,6 +40,12 @@ impl Project {
         })
     }
 
+    /// Those that pipeline.yaml knows, as far as it can be read.
+    pub fn profiles(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.root.join(PIPELINE_FILE));
+        pipeline::profiles(&text.unwrap_or_default())
+    }
+
     /// All state of this project; nothing outside it is written.
     pub fn state(&self) -> PathBuf {
         self.root.join(".release")

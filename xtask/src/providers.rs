@@ -3,18 +3,19 @@
 
 mod real;
 
-pub use real::Real;
+pub use real::{INVALIDATED_WITHIN, Real};
 
 use crate::build::Built;
 use crate::context::Context;
 use crate::engine::Release;
 use crate::failure::Result;
+use crate::stages::load::{Loaded, Sides};
 use crate::stages::test::Tested;
 use channel::Channel;
 use contract::{Digest, EnvironmentName, Generation, ImageRef, ReleaseId};
 use frontend::{Live, Site, UploadReport};
 use futures_util::future::LocalBoxFuture;
-use pipeline::model::{Environment, Frontend, Hook, Occasion};
+use pipeline::model::{Environment, Frontend, Hook, Load, Occasion};
 use std::fmt;
 
 pub trait Providers: fmt::Debug {
@@ -44,6 +45,15 @@ pub trait Providers: fmt::Debug {
         environment: &'a Environment,
         release: ReleaseId,
     ) -> LocalBoxFuture<'a, Result<usize>>;
+
+    /// What both sides did under this load; `None` where no host is reached from here.
+    fn load<'a>(
+        &'a self,
+        context: &'a Context,
+        environment: &'a Environment,
+        load: &'a Load,
+        sides: Sides,
+    ) -> LocalBoxFuture<'a, Result<Option<Loaded>>>;
 
     /// A command of the project, told these variables.
     fn hook<'a>(

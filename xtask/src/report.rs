@@ -1,14 +1,18 @@
 //! What a person or a program sees while a release runs: a live line on a terminal, plain lines in a pipe, one JSON object
 //! a line with `--json`. Progress goes to stderr, data to stdout.
 
+use crate::clock;
 use crate::failure::{Failure, OrFail, Result};
 use crate::interrupt::Interrupt;
 use crate::plan::StageName;
+use crate::redact;
+use crate::screen::Screen;
 use jiff::Timestamp;
 use serde::Serialize;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// The version of the `--json` stream.
 const STREAM_VERSION: u32 = 1;
@@ -24,6 +28,7 @@ pub enum Mode {
 #[derive(Debug, Clone)]
 pub struct Report {
     mode: Mode,
+    screen: Screen,
     live: Arc<Mutex<Option<Live>>>,
     /// The other way: whether they want it to end.
     pub interrupt: Interrupt,
@@ -56,22 +61,17 @@ impl Report {
             (false, true) => Mode::Terminal { colour },
             (false, false) => Mode::Plain,
         };
-        let report = Self {
-            mode,
-            live: Arc::default(),
-            interrupt: Interrupt::new(),
-        };
+        let report = Self::shown(mode, Screen::standard(), Interrupt::new());
         if matches!(mode, Mode::Terminal { .. }) {
             report.spin();
         }
         report
     }
 
-    /// Whatever stderr is.
-    #[cfg(test)]
-    pub fn plain(interrupt: Interrupt) -> Self {
+    pub fn shown(mode: Mode, screen: Screen, interrupt: Interrupt) -> Self {
         Self {
-            mode: Mode::Plain,
+            mode,
+            screen,
             live: Arc::default(),
             interrupt,
         }
@@ -80,7 +80,7 @@ impl Report {
     pub fn stage_started(&self, stage: StageName) {
         match self.mode {
             Mode::Json => self.line("stage-started", serde_json::json!({ "stage": stage })),
-            Mode::Plain => eprintln!("{stage:<11} …"),
+            Mode::Plain => self.screen.tell(&format!("{stage:<11} …\n")),
             Mode::Terminal { .. } => {}
         }
         let since = Instant::now();
@@ -95,12 +95,20 @@ impl Report {
     /// Where the running stage stands; on a terminal the last one is shown.
     pub fn progress(&self, text: impl Into<String>) {
         let text = text.into();
-        if self.mode == Mode::Json {
-            let stage = self.lock().as_ref().map(|live| live.stage.clone());
-            return self.line("progress", serde_json::json!({ "stage": stage, "text": text }));
+        let mut live = self.lock();
+        if live.as_ref().is_some_and(|live| live.progress == text) {
+            return;
         }
-        if let Some(live) = self.lock().as_mut() {
+        if self.mode == Mode::Json {
+            let stage = live.as_ref().map(|live| &live.stage);
+            self.line("progress", serde_json::json!({ "stage": stage, "text": text }));
+        }
+        if let Some(live) = live.as_mut() {
             live.progress = text;
+            #[cfg(test)]
+            if let (Mode::Terminal { .. }, true) = (self.mode, self.screen.is_kept()) {
+                live.draw(&self.screen);
+            }
         }
     }
 
@@ -108,10 +116,9 @@ impl Report {
     pub fn note(&self, text: &str) {
         match self.mode {
             Mode::Json => self.line("note", serde_json::json!({ "text": text })),
-            Mode::Plain => eprintln!("            {text}"),
-            Mode::Terminal { .. } => {
+            _ => {
                 let _held = self.lock();
-                eprintln!("\r\x1b[K            {text}");
+                self.screen.tell(&format!("{}            {text}\n", self.over()));
             }
         }
     }
@@ -137,14 +144,20 @@ impl Report {
         }
     }
 
+    /// It is neither done nor failed: somebody has to say something first.
+    pub fn stage_waits(&self, stage: StageName, failure: &Failure) {
+        self.stage_ended("stage-waits", ('…', "33"), stage, failure);
+    }
+
     pub fn stage_failed(&self, stage: StageName, failure: &Failure) {
+        self.stage_ended("stage-failed", ('✗', "31"), stage, failure);
+    }
+
+    fn stage_ended(&self, event: &str, (mark, colour): (char, &str), stage: StageName, failure: &Failure) {
         *self.lock() = None;
         match self.mode {
-            Mode::Json => self.line(
-                "stage-failed",
-                serde_json::json!({ "stage": stage, "what": failure.what }),
-            ),
-            _ => self.stage_line('✗', "31", stage, &failure.what),
+            Mode::Json => self.line(event, serde_json::json!({ "stage": stage, "what": failure.what })),
+            _ => self.stage_line(mark, colour, stage, &failure.what),
         }
     }
 
@@ -159,19 +172,24 @@ impl Report {
             let data = serde_json::json!({ "exit": code, "what": what, "why": why, "world": world, "next": next });
             return self.line("failure", data);
         }
-        if matches!(self.mode, Mode::Terminal { .. }) {
-            eprint!("\r\x1b[K");
-        }
-        eprintln!("\n{failure}");
+        self.screen.tell(&format!("{}\n{failure}\n", self.over()));
     }
 
     /// Keeps the live line away while something else uses the terminal.
     async fn pause<T>(&self, work: impl Future<Output = T>) -> T {
         let held = self.lock().take();
-        eprint!("\r\x1b[K");
+        self.screen.tell(self.over());
         let result = work.await;
         *self.lock() = held;
         result
+    }
+
+    /// What takes the live line away.
+    fn over(&self) -> &'static str {
+        match self.mode {
+            Mode::Terminal { .. } => "\r\x1b[K",
+            Mode::Plain | Mode::Json => "",
+        }
     }
 
     /// Whether there is a person to answer.
@@ -185,15 +203,16 @@ impl Report {
             return Ok(false);
         }
         let question = format!("{question} [y/N] ");
-        // On a thread of its own, which is left behind where no answer comes.
-        let read = tokio::task::spawn_blocking(move || {
-            eprint!("{question}");
-            let _ = std::io::stderr().flush();
-            let mut answer = String::new();
-            std::io::stdin().read_line(&mut answer).map(|_| answer)
-        });
         let failed = || "the answer cannot be read".to_owned();
-        let answered = async { read.await.or_fail(failed)?.or_fail(failed) };
+        let answered = async {
+            self.screen.tell(&question);
+            // On a thread of its own, which is left behind where no answer comes.
+            let read = tokio::task::spawn_blocking(|| {
+                let mut answer = String::new();
+                std::io::stdin().read_line(&mut answer).map(|_| answer)
+            });
+            read.await.or_fail(failed)?.or_fail(failed)
+        };
         let answer = self.pause(self.interrupt.cuts(answered)).await?;
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
@@ -202,29 +221,30 @@ impl Report {
     pub fn data<T: Serialize>(&self, event: &str, text: &str, data: T) {
         match self.mode {
             Mode::Json => self.line(event, data),
-            _ => println!("{}", text.trim_end_matches('\n')),
+            _ => self.screen.give(&format!("{}\n", text.trim_end_matches('\n'))),
         }
     }
 
     fn stage_line(&self, mark: char, colour: &str, stage: StageName, text: &str) {
         let _held = self.lock();
-        match self.mode {
-            Mode::Terminal { colour: true } => eprintln!("\r\x1b[K\x1b[{colour}m{mark}\x1b[0m {stage:<11} {text}"),
-            Mode::Terminal { colour: false } => eprintln!("\r\x1b[K{mark} {stage:<11} {text}"),
-            _ => eprintln!("{stage:<11} {mark} {text}"),
-        }
+        let over = self.over();
+        let line = match self.mode {
+            Mode::Terminal { colour: true } => format!("{over}\x1b[{colour}m{mark}\x1b[0m {stage:<11} {text}\n"),
+            Mode::Terminal { colour: false } => format!("{over}{mark} {stage:<11} {text}\n"),
+            Mode::Plain | Mode::Json => format!("{stage:<11} {mark} {text}\n"),
+        };
+        self.screen.tell(&line);
     }
 
     fn line<T: Serialize>(&self, event: &str, data: T) {
         let line = Line {
             v: STREAM_VERSION,
-            at: Timestamp::now(),
+            at: clock::now(),
             event,
             data,
         };
         if let Ok(text) = serde_json::to_string(&line) {
-            // A reader that went away is no reason to stop a release half-way.
-            let _ = writeln!(std::io::stdout(), "{text}");
+            self.screen.give(&format!("{text}\n"));
         }
     }
 
@@ -234,21 +254,28 @@ impl Report {
 
     /// Redraws the live line ten times a second until the process ends.
     fn spin(&self) {
-        let live = Arc::downgrade(&self.live);
+        let (live, screen) = (Arc::downgrade(&self.live), self.screen.clone());
         std::thread::spawn(move || {
             while let Some(live) = live.upgrade() {
                 if let Some(live) = live.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-                    live.frame += 1;
-                    let spinner = SPINNER[live.frame % SPINNER.len()];
-                    let Live {
-                        stage, since, progress, ..
-                    } = live;
-                    let text = format!("{spinner} {stage:<11} {}  {progress}", seconds(since.elapsed()));
-                    eprint!("\r\x1b[K{}", cut(&text, width()));
+                    live.draw(&screen);
                 }
                 std::thread::sleep(Duration::from_millis(100));
             }
         });
+    }
+}
+
+impl Live {
+    fn draw(&mut self, screen: &Screen) {
+        self.frame += 1;
+        let spinner = SPINNER[self.frame % SPINNER.len()];
+        let Self {
+            stage, since, progress, ..
+        } = self;
+        let text = format!("{spinner} {stage:<11} {}  {progress}", seconds(since.elapsed()));
+        // Masked before it is cut: the beginning of a secret is a secret.
+        screen.tell(&format!("\r\x1b[K{}", cut(&redact::mask(&text), screen.width())));
     }
 }
 
@@ -262,6 +289,14 @@ pub fn seconds(duration: Duration) -> String {
     }
 }
 
+/// `1 file`, `2 files`.
+pub fn counted(count: usize, word: &str) -> String {
+    match count {
+        1 => format!("1 {word}"),
+        _ => format!("{count} {word}s"),
+    }
+}
+
 /// `5.3 MB`.
 pub fn bytes(count: u64) -> String {
     match count {
@@ -270,12 +305,6 @@ pub fn bytes(count: u64) -> String {
         1_000_000..1_000_000_000 => format!("{:.1} MB", count as f64 / 1e6),
         _ => format!("{:.2} GB", count as f64 / 1e9),
     }
-}
-
-fn width() -> usize {
-    rustix::termios::tcgetwinsize(std::io::stderr())
-        .map_or(80, |size| usize::from(size.ws_col))
-        .max(20)
 }
 
 fn cut(text: &str, width: usize) -> String {
@@ -294,6 +323,10 @@ mod tests {
         assert_eq!(seconds(Duration::from_millis(4_240)), "4.2 s");
         assert_eq!(seconds(Duration::from_secs(200)), "3 min 20 s");
         assert_eq!(bytes(5_312_000), "5.3 MB");
+        assert_eq!(
+            [counted(0, "file"), counted(1, "file"), counted(2, "file")],
+            ["0 files", "1 file", "2 files"]
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use crate::failure::{Failure, OrFail, Result};
 use crate::files;
+use crate::redact;
 use contract::{EnvironmentName, SecretName, SecretRef};
 use services::Secret;
 use std::collections::BTreeSet;
@@ -39,7 +40,9 @@ impl Vault {
                 self.read(name)?;
                 continue;
             }
-            files::write_secret(&self.path(name), Secret::random().expose().as_bytes()).or_fail(failed)?;
+            let secret = Secret::random();
+            redact::learn(secret.expose());
+            files::write_secret(&self.path(name), secret.expose().as_bytes()).or_fail(failed)?;
             index.insert(name.clone());
             files::write_json(&index_path, &index).or_fail(failed)?;
         }
@@ -49,7 +52,10 @@ impl Vault {
     pub fn read(&self, name: &SecretName) -> Result<Secret> {
         let path = self.path(name);
         std::fs::read_to_string(&path)
-            .map(|text| Secret::new(text.trim_end().to_owned()))
+            .map(|text| {
+                redact::learn(text.trim_end());
+                Secret::new(text.trim_end().to_owned())
+            })
             .map_err(|error| {
                 Failure::bad_input(format!("secret `{name}` of `{}` is missing", self.environment))
                     .why(format!("expected in `{}`: {error}", path.display()))

@@ -10,6 +10,7 @@ use crate::gate::{self, Gate};
 use crate::ids;
 use crate::local::environment::resolve;
 use crate::local::storage::{self, AppStorage};
+use crate::redact;
 use contract::{ENV_COMMIT, ENV_RELEASE, ImageRef, SecretName};
 use docker::{ContainerSpec, Labels, PublishedPort, Restart};
 use pipeline::model::Service;
@@ -19,7 +20,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-const PULL_WITHIN: Duration = Duration::from_secs(300);
+pub const PULL_WITHIN: Duration = Duration::from_secs(300);
 
 /// What a stand is for. Those of one purpose never run at once in one project; those of two may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,6 +157,7 @@ impl<'a> Stand<'a> {
             .map(|name| (name.clone(), Secret::random()))
             .collect();
         let services = self.start_services(&mut secrets).await?;
+        secrets.values().for_each(|secret| redact::learn(secret.expose()));
         let app = self.app(image, secrets).await?;
         let services_ms = since.elapsed().as_millis() as u64;
         self.context.report.progress("pulling the image by its digest");
@@ -332,7 +334,7 @@ impl<'a> Stand<'a> {
 }
 
 pub fn keep_log(folder: &Path, name: &str, text: &str) {
-    if let Err(error) = files::write_atomic(&folder.join(name), text.as_bytes()) {
+    if let Err(error) = files::write_atomic(&folder.join(name), redact::mask(text).as_bytes()) {
         tracing::warn!("log {name} cannot be kept: {error}");
     }
 }

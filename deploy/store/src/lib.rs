@@ -6,9 +6,11 @@
 mod bucket;
 mod directory;
 mod memory;
+mod probe;
 mod s3;
 
 pub use memory::Memory;
+pub use probe::Unfit;
 pub use s3::S3Access;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -113,9 +115,8 @@ impl Store {
                 region,
                 endpoint,
             } => {
-                let access = S3Access::from_env(region.clone(), endpoint.clone()).with_context(|| {
-                    format!("no keys for bucket `{bucket}`: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
-                })?;
+                let access = S3Access::from_env(region.clone(), endpoint.clone());
+                let access = access.with_context(|| format!("bucket `{bucket}` cannot be reached"))?;
                 let prefix = format!("{}/{folder}", prefix.trim_matches('/'));
                 Ok(Self::s3(&access, bucket.clone(), &prefix))
             }

@@ -6,6 +6,7 @@
 
 mod form;
 mod freeze;
+mod identity;
 pub mod model;
 mod node;
 mod problem;
@@ -15,6 +16,7 @@ mod schema;
 mod text;
 mod validate;
 
+pub use identity::{Identity, Kind};
 pub use problem::{Problem, Problems};
 pub use schema::schema;
 
@@ -28,6 +30,20 @@ pub fn load(file_name: &str, text: &str, profile: &str) -> Result<model::Pipelin
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut problems = Problems::new(file_name, text);
     read(text, profile, &mut problems).ok_or(problems)
+}
+
+/// Names of the profiles there are, as far as the text can be read.
+pub fn profiles(text: &str) -> Vec<String> {
+    let mut problems = Problems::new("", text);
+    let root = node::parse(text, &mut problems);
+    let key = Key {
+        name: "pipeline",
+        at: At::START,
+    };
+    let pipeline = root.and_then(|root| text::Pipeline::read(&root, key, &mut problems));
+    pipeline.map_or_else(Vec::new, |pipeline| {
+        profile::names(&pipeline).into_iter().map(str::to_owned).collect()
+    })
 }
 
 fn read(text: &str, profile: &str, problems: &mut Problems) -> Option<model::Pipeline> {

@@ -1,6 +1,7 @@
 //! The validated pipeline: nothing in here can be wrong any more.
 
 pub use crate::freeze::Freeze;
+use crate::identity::Identity;
 use contract::{AppName, Drain, EnvironmentName, HealthGate, HostName, SecretName, Weight, judge::Thresholds};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -28,9 +29,18 @@ pub struct Pipeline {
     pub bench: BTreeMap<String, Program>,
     /// In their order.
     pub hooks: Vec<Hook>,
+    pub retry: BTreeMap<Stage, Retry>,
     pub notify: Vec<Notify>,
     /// The embedded ground; `None` where hosts, registry and bucket are real.
     pub ground: Option<Ground>,
+}
+
+impl Pipeline {
+    /// Before each time that a stage is tried again.
+    pub fn pauses(&self, stage: &str) -> impl Iterator<Item = Duration> + use<> {
+        let retry = self.retry.iter().find(|(tried, _)| tried.as_str() == stage);
+        retry.map(|(_, retry)| retry.pauses()).into_iter().flatten()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -156,6 +166,8 @@ pub struct Environment {
     pub drain: Drain,
     pub memory_mb: Option<u64>,
     pub smoke: Vec<Smoke>,
+    /// Never where users are.
+    pub load: Option<Load>,
     pub approval: Option<Approval>,
     pub canary: Canary,
     /// How long the settled weight is watched before the fallback is stopped.
@@ -179,6 +191,22 @@ pub struct Smoke {
     pub within: Option<Duration>,
     /// For how long it is asked again until it answers so.
     pub deadline: Duration,
+}
+
+/// Requests put on a new version at a steady rate, and the same on the one it is to replace.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Load {
+    /// How many a second, over all hosts and paths.
+    pub rps: u32,
+    pub duration: Duration,
+    pub method: Method,
+    /// Asked for one after the other.
+    pub paths: Vec<String>,
+    /// The longest that 99 of 100 may take.
+    pub p99: Option<Duration>,
+    pub max_error_rate: Weight,
+    /// How much longer than that of the running release it may be.
+    pub slower_by: Option<Duration>,
 }
 
 /// Without a body.
@@ -212,7 +240,7 @@ impl Method {
 pub struct Approval {
     pub timeout: Duration,
     /// Empty: anyone.
-    pub approvers: Vec<String>,
+    pub approvers: Vec<Identity>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -268,7 +296,7 @@ pub enum When {
 }
 
 /// A part of a release that something can be run around.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     Source,
@@ -293,6 +321,22 @@ impl Stage {
             Self::Frontend => "frontend",
             Self::Bake => "bake",
         }
+    }
+}
+
+/// A stage that failed is begun again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Retry {
+    pub times: u32,
+    pub pause: Duration,
+}
+
+impl Retry {
+    const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+    /// Before each time.
+    fn pauses(self) -> impl Iterator<Item = Duration> {
+        (0..self.times).map(move |time| (self.pause * 2_u32.saturating_pow(time)).min(Self::LONGEST_PAUSE))
     }
 }
 

@@ -168,7 +168,7 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 /// The valid name closest to the one found, unless none is close: a wrong guess is worse than none.
-fn nearest<'a>(found: &str, valid: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(found: &str, valid: &[&'a str]) -> Option<&'a str> {
     const LONGEST_NAME: usize = 64;
     if found.len() > LONGEST_NAME {
         return None;

@@ -2,7 +2,6 @@
 
 use crate::form::{Field, Form as _, Leaf, Mapping as _};
 use crate::problem::{At, Problem, Problems};
-use crate::scalar::ProfileName;
 use crate::text::{Ground, Pipeline, Settings, Source, Test};
 
 /// `None` if there is no such profile, which is reported.
@@ -23,18 +22,24 @@ pub fn settings(pipeline: &Pipeline, profile: &str, problems: &mut Problems) -> 
         None if is_local => {}
         None => {
             let at = profiles.map_or(At::START, |profiles| profiles.at);
-            problems.push(unknown(profile, at, overlays));
+            problems.push(unknown(profile, at, &names(pipeline)));
             return None;
         }
     }
     Some(settings)
 }
 
-fn unknown(profile: &str, at: At, overlays: &[(Leaf<ProfileName>, Settings)]) -> Problem {
+/// `local` is always there.
+pub fn names(pipeline: &Pipeline) -> Vec<&str> {
+    let overlays = pipeline.profiles.given().map_or(&[][..], |profiles| &profiles.entries);
     let mut names: Vec<&str> = overlays.iter().map(|(name, _)| name.value.as_str()).collect();
     if !names.contains(&"local") {
         names.insert(0, "local");
     }
+    names
+}
+
+fn unknown(profile: &str, at: At, names: &[&str]) -> Problem {
     let known = names
         .iter()
         .map(|name| format!("`{name}`"))
@@ -46,7 +51,7 @@ fn unknown(profile: &str, at: At, overlays: &[(Leaf<ProfileName>, Settings)]) ->
         format!("there is no profile `{shown}`"),
         format!("expected one of {known}"),
     )
-    .nearest(profile, &names)
+    .nearest(profile, names)
 }
 
 /// The profile for a machine without any cloud. It is there even if the file does not name it; what the file says in

@@ -14,6 +14,7 @@ pub use word::{Prose, Word};
 
 use crate::form::Scalar;
 use crate::freeze::Freeze;
+use crate::identity::Identity;
 use crate::model::{Builder, Method, Occasion, RegistryAuth, Stage};
 use crate::node::Value;
 use schemars::{Schema, json_schema};
@@ -120,5 +121,28 @@ impl Scalar for Freeze {
     fn schema() -> Schema {
         let day = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun|[0-9]{4}-[0-9]{2}-[0-9]{2}) [0-9]{1,2}:[0-9]{2}";
         json_schema!({ "type": "string", "pattern": format!("^{day} [–-] {day} [A-Za-z0-9_+/-]+$") })
+    }
+}
+
+impl Scalar for Identity {
+    type Value = Self;
+
+    fn meant(text: &str) -> Option<String> {
+        Self::meant(text).map(|meant| meant.to_string())
+    }
+
+    fn expected() -> String {
+        "an account's name, or `github:` or `aws:` and the name there, without spaces".to_owned()
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        Self::parse(value.text()?)
+    }
+
+    fn schema() -> Schema {
+        let local = r"[A-Za-z0-9_][A-Za-z0-9._+@$\\-]{0,63}";
+        let github = r"github:[A-Za-z0-9_][A-Za-z0-9_\[\]-]{0,49}";
+        let aws = "aws:[A-Za-z0-9_][A-Za-z0-9+=,.@_/:-]{0,255}";
+        json_schema!({ "type": "string", "pattern": format!("^({local}|{github}|{aws})$") })
     }
 }

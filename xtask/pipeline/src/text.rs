@@ -9,8 +9,8 @@ mod run;
 mod site;
 
 pub use build::{Build, Place, Registry, S3, Source};
-pub use environment::{Approval, Canary, Environment, Environments, Step};
-pub use program::{Bench, Hook, Notify, Seed};
+pub use environment::{Approval, Canary, Environment, Environments, Load, Step};
+pub use program::{Bench, Hook, Notify, Retry, Seed, Tries};
 pub use run::{Drain, Env, Health, Migrate, Service, ServiceHealth, Test};
 pub use site::{Frontend, Ground, Storage};
 
@@ -71,6 +71,8 @@ form! {
         bench: Map<BenchName, Bench>,
         /// Commands around stages, in this order. Left out: none.
         hooks: List<Hook>,
+        /// Stages that are tried again when they fail. Left out: none.
+        retry: Retry,
         /// Who is told how releases go. Left out: nobody.
         notify: List<Notify>,
         /// The embedded registry, bucket, edge and hosts on this machine. Profile `local` has it.

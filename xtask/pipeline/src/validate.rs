@@ -49,6 +49,7 @@ pub fn pipeline(
     let seed = check.seed();
     let bench = check.bench();
     let hooks = check.hooks();
+    let retry = check.retry();
     let notify = check.notify();
     let ground = check.ground();
 
@@ -71,6 +72,7 @@ pub fn pipeline(
         seed: seed?,
         bench: bench?,
         hooks: hooks?,
+        retry,
         notify: notify?,
         ground,
     })

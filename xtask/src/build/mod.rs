@@ -34,6 +34,6 @@ pub async fn build(context: &Context) -> Result<Built> {
     }
 }
 
-pub use native::{assemble, compile};
+pub use native::{COMPILE_WITHIN, assemble, compile};
 pub use promote::promote;
 pub use push::{client, login, push, repository};

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::process::Command;
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
-const COMPILE_WITHIN: Duration = Duration::from_secs(3600);
+pub const COMPILE_WITHIN: Duration = Duration::from_secs(3600);
 
 pub async fn build(context: &Context) -> Result<Built> {
     let since = Instant::now();

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
+use crate::redact;
 use crate::report::{Report, bytes};
 use oci::registry::{CredentialSource, Login, Progress, RegistryError};
 use oci::{BuiltImage, Client, ClientOptions, Repository};
@@ -32,10 +33,13 @@ fn credentials(context: &Context) -> CredentialSource {
 pub async fn login(context: &Context) -> Result<Option<Login>> {
     let repository = repository(context)?;
     let registry = repository.split('/').next().unwrap_or_default();
-    let login = credentials(context).login(registry).await;
-    login.map_err(|error| {
+    let login = credentials(context).login(registry).await.map_err(|error| {
         Failure::bad_input(error.to_string()).next(format!("docker login {registry}, or set `registry.auth`"))
-    })
+    })?;
+    if let Some(Login::Password { password: secret, .. } | Login::IdentityToken(secret)) = &login {
+        redact::learn(secret.reveal());
+    }
+    Ok(login)
 }
 
 pub fn client(context: &Context) -> Result<Client> {

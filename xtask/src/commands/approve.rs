@@ -2,7 +2,9 @@
 
 use crate::context::Context;
 use crate::engine::{self, How, Records, Release, Run};
+use crate::facts::facts;
 use crate::failure::{Failure, Result};
+use crate::plan::plan;
 use crate::preflight::{self, Install};
 use crate::project::Project;
 use crate::report::Report;
@@ -18,14 +20,14 @@ pub async fn approve(profile: &str, id: &str, report: &Report) -> Result<()> {
         Failure::bad_input("production asks for no approval in pipeline.yaml")
             .next(format!("cargo xtask release --resume {}", release.id))
     })?;
+    preflight::expect_fit(&project, &pipeline).await?;
     let docker = preflight::engine(Install::Never).await?;
     engine::approve(&records, &asked, &release).await?;
+    let facts = facts(&records, &pipeline, release.source.clone()).await?;
     let context = Context::open(project, pipeline, report.clone(), docker).await?;
     let ready = since.elapsed();
-    let mut run = Run::resume(&context, release).await?;
-    let reached = run.go(&How::Ask).await?;
-    super::release::finish(&run, reached, ready);
-    Ok(())
+    let mut run = Run::resume(&context, plan(&context.pipeline, &facts), release).await?;
+    super::release::carry(&mut run, &How::Ask, ready).await
 }
 
 pub async fn reject(profile: &str, id: &str, reason: &str, report: &Report) -> Result<()> {

@@ -1,20 +1,26 @@
 //! `bench`: figures as a ratio against a peer in the same run. Some are the tool's own, the others those that pipeline.yaml
 //! names.
 
+mod engine;
 mod image;
 mod program;
 
 use crate::failure::{Failure, Result};
 use crate::project::Project;
 use crate::report::Report;
+use pipeline::model::Pipeline;
 
-const OWN: &str = "image";
+const OWN: [&str; 2] = ["image", "engine"];
+
+/// All there are.
+pub fn names(pipeline: &Pipeline) -> Vec<&str> {
+    let others = pipeline.bench.keys().map(String::as_str);
+    OWN.into_iter().chain(others).collect()
+}
 
 pub async fn bench(profile: &str, names: &[String], report: &Report) -> Result<()> {
     let pipeline = Project::find()?.pipeline(profile)?;
-    let known: Vec<&str> = std::iter::once(OWN)
-        .chain(pipeline.bench.keys().map(String::as_str))
-        .collect();
+    let known = self::names(&pipeline);
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(Failure::bad_input(format!("there is no benchmark `{unknown}`"))
             .why(format!("known: {}", known.join(", "))));
@@ -25,6 +31,7 @@ pub async fn bench(profile: &str, names: &[String], report: &Report) -> Result<(
         }
         match pipeline.bench.get(name) {
             Some(program) => program::run(profile, (name, program), report).await?,
+            None if name == "engine" => engine::engine(profile, report).await?,
             None => image::image(profile, report).await?,
         }
     }

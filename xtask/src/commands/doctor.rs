@@ -25,9 +25,14 @@ pub async fn doctor(profile: &str, install: bool, report: &Report) -> Result<()>
         Err(failure) => found.push(failure),
     }
     found.extend(ground_failure(&project));
-    if let Ok(pipeline) = project.pipeline(profile) {
-        let records = Records::open(&project, &pipeline)?;
-        found.extend(last_failure(&records).await?);
+    // A store that cannot be reached is in the way, and said already.
+    if let Ok(pipeline) = project.pipeline(profile)
+        && let Ok(records) = Records::open(&project, &pipeline)
+    {
+        match last_failure(&records).await {
+            Ok(failed) => found.extend(failed),
+            Err(unreadable) => found.push(unreadable),
+        }
     }
     let mut text: String = sound.iter().map(|line| format!("✓ {line}\n")).collect();
     for failure in &found {

@@ -2,6 +2,7 @@
 
 pub mod approve;
 pub mod bench;
+pub mod completions;
 pub mod doctor;
 pub mod keys;
 pub mod local;

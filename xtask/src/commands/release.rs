@@ -1,14 +1,15 @@
 //! `release`: the whole flow.
 
-use super::plan::facts;
 use crate::cli::ReleaseArgs;
 use crate::context::Context;
-use crate::engine::{Haste, How, Reached, Records, Release, Run, new_release};
+use crate::engine::{Haste, How, Reached, Records, Release, Run, release_of};
+use crate::facts::facts;
 use crate::failure::{Failure, Result};
 use crate::plan::{self, StageName};
 use crate::preflight::{self, Install};
 use crate::project::Project;
 use crate::report::{Report, seconds};
+use crate::summary;
 use contract::ImageRef;
 use std::time::{Duration, Instant};
 
@@ -62,11 +63,11 @@ pub async fn release(profile: &str, args: ReleaseArgs, report: &Report) -> Resul
                         .next("cargo xtask release, for a new release of this tree"),
                 );
             }
-            Run::resume(&context, release).await?
+            Run::resume(&context, plan, release).await?
         }
         None => {
-            let release = new_release(&context, source);
-            Run::begin(&context, Release { promotes, ..release }).await?
+            let release = release_of(&context.pipeline, source);
+            Run::begin(&context, plan, Release { promotes, ..release }).await?
         }
     };
     report.note(&format!("release {}", run.release.id));
@@ -78,8 +79,14 @@ pub async fn release(profile: &str, args: ReleaseArgs, report: &Report) -> Resul
     if let Some(stage) = args.from.or(args.only) {
         run.again_from(stage).await?;
     }
-    let reached = run.go(&how).await?;
-    finish(&run, reached, ready);
+    carry(&mut run, &how, ready).await
+}
+
+/// As far as it goes, and what is to be said of that.
+pub async fn carry(run: &mut Run<'_>, how: &How, ready: Duration) -> Result<()> {
+    let ended = run.go(how).await;
+    summary::add(run, &ended);
+    finish(run, ended?, ready);
     Ok(())
 }
 
@@ -106,7 +113,7 @@ fn expect_yes_allowed(pipeline: &pipeline::model::Pipeline) -> Result<()> {
     let approval = pipeline.production.approval.as_ref();
     match approval.filter(|approval| !approval.approvers.is_empty()) {
         Some(approval) => Err(Failure::bad_input("`--yes` is refused where approvers are listed")
-            .why(format!("approvers: {}", approval.approvers.join(", ")))
+            .why(format!("approvers: {}", plan::names(&approval.approvers)))
             .next("cargo xtask release, then one of them: cargo xtask approve ID")),
         None => Ok(()),
     }
@@ -131,7 +138,7 @@ async fn announce_substitutes(
 }
 
 /// Where to look, and where the time went.
-pub fn finish(run: &Run<'_>, reached: Reached, ready: Duration) {
+fn finish(run: &Run<'_>, reached: Reached, ready: Duration) {
     let context = run.context;
     if let Reached::Asked(stage) = reached {
         let id = run.release.id;
@@ -140,12 +147,13 @@ pub fn finish(run: &Run<'_>, reached: Reached, ready: Duration) {
         let data = serde_json::json!({ "release": run.release, "stage": stage });
         return context.report.data("stopped", &text, data);
     }
-    let mut text = format!("\nrelease {} is live\n\n", run.release.id);
+    let mut text = format!("\nrelease {} is live\n", run.release.id);
     let mut urls = serde_json::Map::new();
     if let Some(ground) = &context.ground {
         let environments = plan::environments(&context.pipeline).into_iter().rev();
         let named = environments
             .filter_map(|environment| Some((environment.name.to_string(), ground.environment_url(&environment.name)?)));
+        text.push('\n');
         for (name, url) in [("site".to_owned(), ground.site_url())].into_iter().chain(named) {
             text.push_str(&format!("  {name:<11} {url}\n"));
             urls.insert(name, url.into());

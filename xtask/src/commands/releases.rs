@@ -44,7 +44,17 @@ pub async fn show(profile: &str, id: &str, report: &Report) -> Result<()> {
     let records = Records::open(&project, &project.pipeline(profile)?)?;
     let release = Release::find(&records, id).await?;
     let entries = Journal::read(&records, release.id).await?;
-    let mut text = format!("release   {}\nstate     {}\n", release.id, state(&entries));
+    report.data(
+        "release",
+        &text(&release, &entries),
+        serde_json::json!({ "release": release, "entries": entries }),
+    );
+    Ok(())
+}
+
+/// What it is, and what it did, line by line.
+pub fn text(release: &Release, entries: &[Entry]) -> String {
+    let mut text = format!("release   {}\nstate     {}\n", release.id, state(entries));
     text.push_str(&format!(
         "source    {} on {}\n",
         release.source.short(),
@@ -65,17 +75,12 @@ pub async fn show(profile: &str, id: &str, report: &Report) -> Result<()> {
         release.created_by,
         release.profile
     ));
-    for entry in &entries {
+    for entry in entries {
         if let Some(line) = line(entry) {
             text.push_str(&format!("{}  {line}\n", local(entry.at)));
         }
     }
-    report.data(
-        "release",
-        &text,
-        serde_json::json!({ "release": release, "entries": entries }),
-    );
-    Ok(())
+    text
 }
 
 pub async fn logs(profile: &str, id: &str, stage: Option<StageName>, report: &Report) -> Result<()> {
@@ -95,7 +100,8 @@ pub async fn logs(profile: &str, id: &str, stage: Option<StageName>, report: &Re
     if files.is_empty() {
         let stage = stage.map_or("no stage".to_owned(), |stage| format!("no program of stage `{stage}`"));
         return Err(
-            Failure::bad_input(format!("release {} kept no logs: {stage} printed any", release.id))
+            Failure::bad_input(format!("release {} kept no logs here: {stage} printed any", release.id))
+                .why("what a stage prints is kept on the machine where it ran")
                 .next(format!("cargo xtask show {}", release.id)),
         );
     }
@@ -115,17 +121,24 @@ pub async fn logs(profile: &str, id: &str, stage: Option<StageName>, report: &Re
 
 /// Where a release stands, in a word or two.
 pub fn state(entries: &[Entry]) -> String {
+    let rejected = entries.iter().rev().find_map(|entry| match &entry.event {
+        Event::Rejected { by, .. } => Some(format!("rejected by {by}")),
+        _ => None,
+    });
+    // For good: whatever was tried afterwards was refused.
+    if let Some(rejected) = rejected {
+        return rejected;
+    }
     let last = entries
         .iter()
         .rev()
         .find(|entry| !matches!(entry.event, Event::Step { .. }));
     match last.map(|entry| &entry.event) {
-        None | Some(Event::Begun { .. }) => "begun".to_owned(),
+        None | Some(Event::Begun { .. } | Event::Rejected { .. }) => "begun".to_owned(),
         Some(Event::Hastened(_)) => "begun, in haste".to_owned(),
         Some(Event::Finished) => "live".to_owned(),
         Some(Event::Parked { .. }) => "waits for approval".to_owned(),
         Some(Event::Approved { .. }) => "approved".to_owned(),
-        Some(Event::Rejected { by, .. }) => format!("rejected by {by}"),
         Some(Event::RolledBack { because, .. }) => format!("rolled back: {because}"),
         Some(Event::StageFailed { stage, what, .. }) => format!("failed in {stage}: {what}"),
         Some(Event::StageStarted { stage }) => format!("cut off in {stage}"),
@@ -139,9 +152,12 @@ fn line(entry: &Entry) -> Option<String> {
         Event::Begun { .. } => "begun".to_owned(),
         Event::StageStarted { .. } => return None,
         Event::Step { stage, text } => format!("{stage:<11} {text}"),
-        Event::StageFinished { stage, took_ms, .. } => {
-            format!("{stage:<11} done in {}", seconds(Duration::from_millis(*took_ms)))
-        }
+        Event::StageFinished {
+            stage,
+            took_ms,
+            summary,
+            ..
+        } => format!("{stage:<11} {summary}  {}", seconds(Duration::from_millis(*took_ms))),
         Event::StageFailed { stage, what, why } => {
             let why: String = why.iter().map(|line| format!("\n    {line}")).collect();
             format!("{stage:<11} failed: {what}{why}")

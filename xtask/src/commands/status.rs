@@ -1,7 +1,7 @@
 //! `status`: what runs where, and who is changing it.
 
 use crate::context::open_channel;
-use crate::engine::{History, Lease, Records};
+use crate::engine::{Lease, Past, Records, Unproven};
 use crate::failure::{OrFail, Result};
 use crate::local::{Ground, GroundState};
 use crate::plan::environments;
@@ -37,7 +37,7 @@ async fn describe(
 ) -> Result<(String, serde_json::Value)> {
     let name = &environment.name;
     let records = Records::open(project, pipeline)?;
-    let history = History::load(&records, name).await?;
+    let Past { history, schema, .. } = Past::load(&records, name).await?;
     let settled = history.latest().map(|settled| settled.version.release);
     let lease = Lease::read(&records, name).await?;
     let holder = lease.holder.filter(|holder| holder.expires_at > Timestamp::now());
@@ -46,6 +46,14 @@ async fn describe(
         Some(release) => format!("{name}: release {release}\n"),
         None => format!("{name}: no release yet\n"),
     };
+    if let Some(Unproven { reason, by }) = history.latest().and_then(|settled| settled.unproven.as_ref()) {
+        text.push_str(&format!(
+            "  returned to by {by} although it is not proven on the schema: {reason}\n"
+        ));
+    }
+    if let Some(change) = schema.changes.last() {
+        text.push_str(&format!("  schema {} since release {}\n", change.schema, change.by));
+    }
     if let Some(holder) = &holder {
         let held = Timestamp::now().duration_since(holder.since).as_secs();
         text.push_str(&format!(
@@ -60,8 +68,10 @@ async fn describe(
         ));
     }
     let generation = desired.map(|desired| desired.generation.to_string());
-    let value =
-        json!({ "environment": name, "release": settled, "holder": holder, "generation": generation, "hosts": fleet });
+    let value = json!({
+        "environment": name, "release": settled, "schema": schema.current(), "holder": holder, "generation": generation,
+        "hosts": fleet,
+    });
     Ok((text, value))
 }
 

@@ -19,6 +19,7 @@ pub async fn stop(profile: &str, name: &str, yes: bool, report: &Report) -> Resu
             .world("nothing was touched")
             .next(format!("cargo xtask stop {name} --yes")));
     }
+    preflight::expect_fit(&project, &pipeline).await?;
     let docker = preflight::engine(Install::Never).await?;
     let context = Context::open(project, pipeline, report.clone(), docker).await?;
     let release = engine::stop(&context, &environment).await?;
@@ -35,6 +36,7 @@ pub async fn start(profile: &str, name: &str, report: &Report) -> Result<()> {
     let project = Project::find()?;
     let pipeline = project.pipeline(profile)?;
     let environment = plan::find_environment(&pipeline, name)?.clone();
+    preflight::expect_fit(&project, &pipeline).await?;
     let docker = preflight::engine(Install::Never).await?;
     let context = Context::open(project, pipeline, report.clone(), docker).await?;
     let release = engine::start(&context, &environment).await?;

@@ -17,10 +17,12 @@ struct Tier {
     needs: &'static [(&'static str, &'static str)],
 }
 
+/// Debian's Python comes without what `-m venv` needs.
+const VENV: (&str, &str) = ("python3 -m ensurepip --version", "python3-venv");
 const REGISTRIES: [(&str, &str); 2] = [("docker-registry", "docker-registry"), ("openssl", "openssl")];
 
 /// All of them, in this order, where none is named.
-const TIERS: [Tier; 4] = [
+const TIERS: [Tier; 5] = [
     Tier {
         name: "unit",
         runs: &[
@@ -30,7 +32,7 @@ const TIERS: [Tier; 4] = [
             "cargo clippy --workspace --test * -- --deny warnings",
             "cargo test --quiet --workspace",
         ],
-        needs: &[("git", "git"), ("skopeo", "skopeo")],
+        needs: &[("git", "git"), REGISTRIES[1], ("skopeo", "skopeo")],
     },
     Tier {
         name: "registries",
@@ -38,9 +40,14 @@ const TIERS: [Tier; 4] = [
         needs: &[REGISTRIES[0], REGISTRIES[1], ("skopeo", "skopeo")],
     },
     Tier {
+        name: "stores",
+        runs: &["cargo test --quiet --package store --test servers"],
+        needs: &[VENV],
+    },
+    Tier {
         name: "release",
         runs: &["cargo test --quiet --package xtask --test release -- --test-threads=1 --nocapture --skip this_app::"],
-        needs: &[("git", "git"), REGISTRIES[0], REGISTRIES[1]],
+        needs: &[("git", "git"), REGISTRIES[0], REGISTRIES[1], VENV],
     },
     Tier {
         name: "api",
@@ -48,8 +55,7 @@ const TIERS: [Tier; 4] = [
         needs: &[
             ("git", "git"),
             REGISTRIES[1],
-            // Debian's Python comes without what `-m venv` needs.
-            ("python3 -m ensurepip --version", "python3-venv"),
+            VENV,
             ("docker-compose", "docker-compose"),
             ("chromium", "chromium"),
             ("chromedriver", "chromium-driver"),
@@ -57,8 +63,13 @@ const TIERS: [Tier; 4] = [
     },
 ];
 
+/// Their names.
+pub fn tiers() -> impl Iterator<Item = &'static str> {
+    TIERS.iter().map(|tier| tier.name)
+}
+
 pub async fn test(args: TestArgs, report: &Report) -> Result<()> {
-    let known: Vec<&str> = TIERS.iter().map(|tier| tier.name).collect();
+    let known: Vec<&str> = tiers().collect();
     if let Some(unknown) = args.tiers.iter().find(|tier| !known.contains(&tier.as_str())) {
         return Err(Failure::bad_input(format!("there is no test tier `{unknown}`"))
             .why(format!("known: {}", known.join(", "))));

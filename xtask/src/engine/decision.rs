@@ -7,6 +7,7 @@ use crate::plan;
 use crate::stages::approval::{self, Approved, Evidence, Found};
 use crate::user;
 use contract::{Digest, ReleaseId};
+use pipeline::Identity;
 use pipeline::model::Approval;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ impl Run<'_> {
         self.journal.append(Event::Parked { evidence: digest, seen }).await?;
         let approved = match how {
             How::Yes => Approved {
-                by: user::name(),
+                by: user::identity(),
                 via: "--yes".to_owned(),
                 evidence: digest,
             },
@@ -76,24 +77,27 @@ impl Run<'_> {
             "the approval is void: what it was given for has changed since",
         );
         let seen = parked(self.journal.entries()).map(|(_, seen, _)| seen);
-        let differences = seen.map(|seen| seen.differences(now)).unwrap_or_default();
+        let mut differences = seen.map(|seen| seen.differences(now)).unwrap_or_default();
+        if differences.is_empty() {
+            differences.push(format!("it was given for other evidence than {}", now.digest().short()));
+        }
         let failure = differences.into_iter().fold(failure, Failure::why);
         failure.world("production is as before").next("cargo xtask release")
     }
 
     async fn ask(&mut self, asked: &Approval, evidence: &Evidence) -> Result<Approved> {
-        expect_approver(asked)?;
+        let who = user::identity();
+        expect_approver(asked, self.release.id, &who)?;
         let question = format!("\n{evidence}\nPut this into production?");
         if self.context.report.ask(&question).await? {
             return Ok(Approved {
-                by: user::name(),
+                by: who,
                 via: "terminal".to_owned(),
                 evidence: evidence.digest(),
             });
         }
         let reason = "answered no on the terminal".to_owned();
-        let by = user::name();
-        self.journal.append(Event::Rejected { by, reason }).await?;
+        self.journal.append(Event::Rejected { by: who, reason }).await?;
         Err(
             Failure::new(Exit::Refused, format!("release {} was rejected", self.release.id))
                 .world("staging runs it; production is as before"),
@@ -138,14 +142,17 @@ fn age(entry: &Entry) -> Duration {
     Duration::try_from(clock::now().duration_since(entry.at)).unwrap_or_default()
 }
 
-fn expect_approver(asked: &Approval) -> Result<()> {
-    let name = user::name();
-    if asked.approvers.is_empty() || asked.approvers.contains(&name) {
+/// Exactly those who are listed; a name is nobody else's who is only called the same.
+fn expect_approver(asked: &Approval, release: ReleaseId, who: &Identity) -> Result<()> {
+    let approvers = &asked.approvers;
+    if approvers.is_empty() || approvers.iter().any(|approver| approver.is(who)) {
         return Ok(());
     }
-    Err(Failure::new(Exit::Refused, format!("`{name}` may not approve"))
-        .why(format!("approvers: {}", asked.approvers.join(", ")))
-        .world("production is as before"))
+    let what = format!("`{who}` may not approve release {release}");
+    Err(Failure::new(Exit::Refused, what)
+        .why(format!("approvers: {}", plan::names(approvers)))
+        .world("production is as before")
+        .next(format!("one of them: cargo xtask approve {release}")))
 }
 
 /// Says yes to a parked release, for what it was parked with. The release goes on from there.
@@ -155,7 +162,8 @@ pub async fn approve(records: &Records, asked: &Approval, release: &Release) -> 
         Failure::bad_input(format!("release {} does not wait for approval", release.id))
             .next(format!("cargo xtask show {}", release.id))
     })?;
-    expect_approver(asked)?;
+    let by = user::identity();
+    expect_approver(asked, release.id, &by)?;
     if age(entry) > asked.timeout {
         let waited = plan::span(Duration::from_secs(age(entry).as_secs()));
         let what = format!("the question whether release {} may go live has expired", release.id);
@@ -171,7 +179,7 @@ pub async fn approve(records: &Records, asked: &Approval, release: &Release) -> 
             )));
     }
     expect_newest(records, release).await?;
-    let (by, via) = (user::name(), "approve".to_owned());
+    let via = "approve".to_owned();
     journal.append(Event::Approved { by, via, evidence }).await
 }
 
@@ -188,7 +196,7 @@ async fn expect_newest(records: &Records, release: &Release) -> Result<()> {
 
 pub async fn reject(records: &Records, release: &Release, reason: &str) -> Result<()> {
     let mut journal = undecided(records, release).await?;
-    let (by, reason) = (user::name(), reason.to_owned());
+    let (by, reason) = (user::identity(), reason.to_owned());
     journal.append(Event::Rejected { by, reason }).await
 }
 
@@ -219,4 +227,47 @@ async fn newer_candidate(records: &Records, release: &Release) -> Result<Option<
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn may(approvers: &[&str], who: &str) -> Result<()> {
+        let identity = |name: &str| Identity::parse(name).unwrap();
+        let asked = Approval {
+            timeout: Duration::from_secs(60),
+            approvers: approvers.iter().map(|name| identity(name)).collect(),
+        };
+        expect_approver(&asked, ReleaseId::from_parts(1, 0), &identity(who))
+    }
+
+    #[test]
+    fn one_on_github_who_is_called_like_an_approver_here_may_not_approve_nor_the_other_way_round() {
+        let cases = [
+            (vec![], "github:mina", true),
+            (vec!["jun", "mina"], "mina", true),
+            (vec!["mina"], "github:mina", false),
+            (vec!["mina"], "aws:mina", false),
+            (vec!["github:mina"], "mina", false),
+            (vec!["github:mina"], "github:Mina", true),
+            (vec!["aws:codepipeline/shop"], "aws:codepipeline/shop", true),
+            (vec!["mina"], "minas", false),
+        ];
+        for (approvers, who, may_approve) in cases {
+            assert_eq!(may(&approvers, who).is_ok(), may_approve, "{who} of {approvers:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_who_they_are_who_may_and_what_to_type() {
+        let failure = may(&["mina", "aws:mina"], "github:mina").unwrap_err();
+        assert_eq!(failure.exit, Exit::Refused);
+        let id = ReleaseId::from_parts(1, 0);
+        let expected = format!(
+            "error: `github:mina` may not approve release {id}\n  approvers: mina, aws:mina\nnow: production is as before\n\
+             next: one of them: cargo xtask approve {id}"
+        );
+        assert_eq!(failure.to_string(), expected);
+    }
 }

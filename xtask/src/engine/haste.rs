@@ -4,6 +4,7 @@ use super::{Entry, Event, Run};
 use crate::clock;
 use crate::failure::{Exit, Failure, Result};
 use crate::user;
+use pipeline::Identity;
 use pipeline::model::{Canary, Environment, Step};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -20,12 +21,12 @@ pub struct Haste {
     /// Production is changed although it is frozen.
     pub despite_freeze: bool,
     pub reason: String,
-    pub by: String,
+    pub by: Identity,
 }
 
 impl Haste {
     pub fn new(fast: bool, despite_freeze: bool, reason: String) -> Self {
-        let by = user::name();
+        let by = user::identity();
         Self {
             fast,
             despite_freeze,

@@ -9,9 +9,11 @@ use super::records::{Records, journal_key};
 use crate::clock;
 use crate::failure::{Exit, Failure, OrFail, Result};
 use crate::plan::StageName;
+use crate::redact;
 use crate::stages::approval::Evidence;
 use contract::{Digest, EnvironmentName, ReleaseId};
 use jiff::Timestamp;
+use pipeline::Identity;
 use serde::{Deserialize, Serialize};
 use store::{Condition, Revision, Store, WriteError};
 
@@ -44,6 +46,9 @@ pub enum Event {
     StageFinished {
         stage: StageName,
         took_ms: u64,
+        /// What people are told of it.
+        #[serde(default)]
+        summary: String,
         outcome: serde_json::Value,
     },
     StageFailed {
@@ -57,12 +62,12 @@ pub enum Event {
         seen: Box<Evidence>,
     },
     Approved {
-        by: String,
+        by: Identity,
         via: String,
         evidence: Digest,
     },
     Rejected {
-        by: String,
+        by: Identity,
         reason: String,
     },
     RolledBack {
@@ -121,7 +126,7 @@ impl Journal {
         &self.entries
     }
 
-    /// Kept for good when this returns.
+    /// Kept for good when this returns; known secrets are not.
     pub async fn append(&mut self, event: Event) -> Result<()> {
         let entry = Entry {
             sequence: self.entries.len() as u64,
@@ -129,7 +134,7 @@ impl Journal {
             event,
         };
         let failed = || format!("the journal `{}` cannot be written", self.place());
-        let json = serde_json::to_string(&entry).or_fail(failed)?;
+        let json = redact::mask_json(serde_json::to_string(&entry).or_fail(failed)?);
         let line = format!("{} {json}\n", checksum(&json));
         let condition = self.revision.as_ref().map_or(Condition::Absent, Condition::Is);
         let appended = self
@@ -237,37 +242,31 @@ fn parse(place: &str, bytes: &[u8]) -> Result<(Vec<Entry>, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::PathBuf;
+    use crate::engine::places::places;
 
-    struct Kept {
-        folder: tempfile::TempDir,
-        records: Records,
+    /// A journal with so many entries.
+    async fn write(records: &Records, events: usize) {
+        let mut journal = open(records).await.unwrap();
+        for number in 0..events {
+            let (stage, text) = (StageName::Build, format!("step {number}"));
+            journal.append(Event::Step { stage, text }).await.unwrap();
+        }
     }
 
-    impl Kept {
-        fn new() -> Self {
-            let folder = tempfile::tempdir().unwrap();
-            let records = Records::new(Store::directory(folder.path().to_owned()));
-            Self { folder, records }
-        }
+    async fn open(records: &Records) -> Result<Journal> {
+        Journal::open(records, release()).await
+    }
 
-        async fn with(events: usize) -> Self {
-            let kept = Self::new();
-            let mut journal = kept.open().await.unwrap();
-            for number in 0..events {
-                let (stage, text) = (StageName::Build, format!("step {number}"));
-                journal.append(Event::Step { stage, text }).await.unwrap();
-            }
-            kept
-        }
+    async fn bytes(records: &Records) -> Vec<u8> {
+        let found = records.store().get(&journal_key(release())).await.unwrap();
+        found.expect("a journal").0
+    }
 
-        async fn open(&self) -> Result<Journal> {
-            Journal::open(&self.records, release()).await
-        }
-
-        fn path(&self) -> PathBuf {
-            self.folder.path().join(journal_key(release()))
-        }
+    /// Behind its back.
+    async fn put(records: &Records, bytes: &[u8]) {
+        let key = journal_key(release());
+        let put = records.store().write(&key, bytes.to_vec(), Condition::None).await;
+        put.unwrap();
     }
 
     fn release() -> ReleaseId {
@@ -276,70 +275,77 @@ mod tests {
 
     #[tokio::test]
     async fn every_entry_comes_back() {
-        let kept = Kept::with(3).await;
-        let sequences: Vec<u64> = kept
-            .open()
-            .await
-            .unwrap()
-            .entries()
-            .iter()
-            .map(|entry| entry.sequence)
-            .collect();
-        assert_eq!(sequences, [0, 1, 2]);
+        for place in places().await {
+            write(&place.records, 3).await;
+            let journal = open(&place.records).await.unwrap();
+            let sequences: Vec<u64> = journal.entries().iter().map(|entry| entry.sequence).collect();
+            assert_eq!(sequences, [0, 1, 2], "in {}", place.name);
+        }
     }
 
     #[tokio::test]
     async fn a_tail_torn_anywhere_costs_only_its_own_line() {
-        let kept = Kept::with(3).await;
-        let whole = std::fs::read(kept.path()).unwrap();
-        let ends = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
-        let two_lines = ends.map(|(at, _)| at + 1).nth(1).unwrap();
-        for length in two_lines..whole.len() {
-            std::fs::write(kept.path(), &whole[..length]).unwrap();
-            let mut journal = kept.open().await.unwrap();
-            assert_eq!(journal.entries().len(), 2, "cut at {length}");
-            journal.append(Event::Finished).await.unwrap();
-            let entries = kept.open().await.unwrap().entries().len();
-            assert_eq!(entries, 3, "cut at {length}, then written");
+        for place in places().await {
+            let records = &place.records;
+            write(records, 3).await;
+            let whole = bytes(records).await;
+            let ends = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+            let two_lines = ends.map(|(at, _)| at + 1).nth(1).unwrap();
+            for length in two_lines..whole.len() {
+                put(records, &whole[..length]).await;
+                let mut journal = open(records).await.unwrap();
+                assert_eq!(journal.entries().len(), 2, "cut at {length} in {}", place.name);
+                journal.append(Event::Finished).await.unwrap();
+                let entries = open(records).await.unwrap().entries().len();
+                assert_eq!(entries, 3, "cut at {length}, then written, in {}", place.name);
+            }
         }
     }
 
     #[tokio::test]
     async fn of_two_who_write_the_second_is_refused_and_nothing_is_lost() {
-        let kept = Kept::with(1).await;
-        let (mut one, mut other) = (kept.open().await.unwrap(), kept.open().await.unwrap());
-        one.append(Event::Finished).await.unwrap();
-        assert_eq!(other.append(Event::Finished).await.unwrap_err().exit, Exit::Locked);
-        assert_eq!(kept.open().await.unwrap().entries(), one.entries());
+        for place in places().await {
+            let records = &place.records;
+            write(records, 1).await;
+            let (mut one, mut other) = (open(records).await.unwrap(), open(records).await.unwrap());
+            one.append(Event::Finished).await.unwrap();
+            let refused = other.append(Event::Finished).await.unwrap_err();
+            assert_eq!(refused.exit, Exit::Locked, "in {}", place.name);
+            assert_eq!(open(records).await.unwrap().entries(), one.entries());
+        }
     }
 
     #[tokio::test]
     async fn a_changed_byte_or_a_missing_line_is_damage_and_is_named_by_line() {
-        let kept = Kept::with(3).await;
-        let whole = std::fs::read(kept.path()).unwrap();
-        let first = whole.iter().position(|&byte| byte == b'\n').unwrap() + 1;
-        let second = first + whole[first..].iter().position(|&byte| byte == b'\n').unwrap() + 1;
-        let mut changed = whole.clone();
-        changed[first + 30] ^= 1;
-        let without = [&whole[..first], &whole[second..]].concat();
-        for damaged in [changed, without] {
-            std::fs::write(kept.path(), damaged).unwrap();
-            let failure = kept.open().await.unwrap_err().to_string();
-            assert!(failure.contains("damaged at line 2"), "{failure}");
+        for place in places().await {
+            let records = &place.records;
+            write(records, 3).await;
+            let whole = bytes(records).await;
+            let first = whole.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+            let second = first + whole[first..].iter().position(|&byte| byte == b'\n').unwrap() + 1;
+            let mut changed = whole.clone();
+            changed[first + 30] ^= 1;
+            let without = [&whole[..first], &whole[second..]].concat();
+            for damaged in [changed, without] {
+                put(records, &damaged).await;
+                let failure = open(records).await.unwrap_err().to_string();
+                assert!(failure.contains("damaged at line 2"), "{failure}");
+            }
         }
     }
 
     #[tokio::test]
     async fn a_journal_of_a_newer_tool_is_refused_by_its_version() {
-        let kept = Kept::new();
-        let begun = Event::Begun {
-            version: JOURNAL_VERSION + 1,
-            release: release(),
-            profile: "local".to_owned(),
-        };
-        kept.open().await.unwrap().append(begun).await.unwrap();
-        let failure = kept.open().await.unwrap_err().to_string();
-        assert!(failure.contains("newer version of this tool"), "{failure}");
+        for place in places().await {
+            let begun = Event::Begun {
+                version: JOURNAL_VERSION + 1,
+                release: release(),
+                profile: "local".to_owned(),
+            };
+            open(&place.records).await.unwrap().append(begun).await.unwrap();
+            let failure = open(&place.records).await.unwrap_err().to_string();
+            assert!(failure.contains("newer version of this tool"), "{failure}");
+        }
     }
 
     #[test]
@@ -353,6 +359,7 @@ mod tests {
         let finished = Event::StageFinished {
             stage,
             took_ms: 1,
+            summary: String::new(),
             outcome: serde_json::json!(7),
         };
         let mut entries = vec![entry(Event::StageStarted { stage }), entry(finished)];

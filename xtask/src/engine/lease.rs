@@ -216,22 +216,17 @@ fn locked(environment: &EnvironmentName, holder: &Holder, now: Timestamp) -> Fai
 
 fn holder_name() -> String {
     let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    format!("{}@{machine}, process {}", crate::user::name(), std::process::id())
+    format!("{}@{machine}, process {}", crate::user::identity(), std::process::id())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use store::Store;
+    use crate::engine::places::places;
+    use futures_util::future::join_all;
 
     fn release(number: u64) -> ReleaseId {
         ReleaseId::from_parts(number, 0)
-    }
-
-    fn records() -> (tempfile::TempDir, Records) {
-        let folder = tempfile::tempdir().unwrap();
-        let records = Records::new(Store::directory(folder.path().to_owned()));
-        (folder, records)
     }
 
     fn production() -> EnvironmentName {
@@ -244,67 +239,72 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn one_of_two_gets_the_lease_and_the_other_is_told_who_has_it() {
-        let (_folder, records) = records();
-        let held = acquire(&records, 1).await.unwrap();
-        let refused = acquire(&records, 2).await.unwrap_err();
-        assert_eq!(refused.exit, Exit::Locked);
-        assert!(refused.to_string().contains(&release(1).to_string()), "{refused}");
-        held.give_back().await;
-        assert_eq!(acquire(&records, 2).await.unwrap().fence, Fence(2));
+        for place in places().await {
+            let records = &place.records;
+            let held = acquire(records, 1).await.unwrap();
+            let refused = acquire(records, 2).await.unwrap_err();
+            assert_eq!(refused.exit, Exit::Locked, "in {}", place.name);
+            assert!(refused.to_string().contains(&release(1).to_string()), "{refused}");
+            held.give_back().await;
+            assert_eq!(acquire(records, 2).await.unwrap().fence, Fence(2));
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn of_many_at_once_exactly_one_gets_the_lease() {
-        let (_folder, records) = records();
-        let racers = (1..=8).map(|number| {
-            let records = records.clone();
-            tokio::spawn(async move { acquire(&records, number).await })
-        });
-        let mut held = Vec::new();
-        for racer in racers.collect::<Vec<_>>() {
-            match racer.await.unwrap() {
-                Ok(lease) => held.push(lease),
-                Err(failure) => assert_eq!(failure.exit, Exit::Locked),
+        for place in places().await {
+            let racers = (1..=8).map(|number| {
+                let records = place.records.clone();
+                tokio::spawn(async move { acquire(&records, number).await })
+            });
+            let mut held = Vec::new();
+            for racer in racers.collect::<Vec<_>>() {
+                match racer.await.unwrap() {
+                    Ok(lease) => held.push(lease),
+                    Err(failure) => assert_eq!(failure.exit, Exit::Locked),
+                }
             }
+            assert_eq!(held.len(), 1, "in {}", place.name);
         }
-        assert_eq!(held.len(), 1);
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_lease_that_ran_out_is_taken_over_with_a_higher_fence() {
-        let (_folder, records) = records();
-        let lost = acquire(&records, 1).await.unwrap();
-        lost.renewal.abort();
-        let end = |file: &mut LeaseFile, now| {
-            file.holder.as_mut().unwrap().expires_at = now;
-            Ok(())
-        };
-        update(&records, &production(), end).await.unwrap();
-        let taken = acquire(&records, 2).await.unwrap();
-        assert!(taken.fence > lost.fence);
-        // The one that lost it gives nothing back that is not its own.
-        lost.give_back().await;
-        let holder = Lease::read(&records, &production()).await.unwrap().holder;
-        assert_eq!(holder.unwrap().release, release(2));
+        for place in places().await {
+            let records = &place.records;
+            let lost = acquire(records, 1).await.unwrap();
+            lost.renewal.abort();
+            let end = |file: &mut LeaseFile, now| {
+                file.holder.as_mut().unwrap().expires_at = now;
+                Ok(())
+            };
+            update(records, &production(), end).await.unwrap();
+            let taken = acquire(records, 2).await.unwrap();
+            assert!(taken.fence > lost.fence);
+            // The one that lost it gives nothing back that is not its own.
+            lost.give_back().await;
+            let holder = Lease::read(records, &production()).await.unwrap().holder;
+            assert_eq!(holder.unwrap().release, release(2), "in {}", place.name);
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_lease_that_was_taken_away_is_found_lost_and_its_fence_is_too_low() {
-        let (_folder, records) = records();
-        let held = acquire(&records, 1).await.unwrap();
-        let holder = Lease::take_away(&records, &production()).await.unwrap();
+        let places = places().await;
+        join_all(places.iter().map(|place| is_taken_away(&place.records))).await;
+    }
+
+    async fn is_taken_away(records: &Records) {
+        let held = acquire(records, 1).await.unwrap();
+        let holder = Lease::take_away(records, &production()).await.unwrap();
         assert_eq!(holder.unwrap().release, release(1));
-        assert!(Lease::read(&records, &production()).await.unwrap().fence > held.fence);
+        assert!(Lease::read(records, &production()).await.unwrap().fence > held.fence);
         assert!(held.is_held(), "it has not looked yet");
         tokio::time::sleep(RENEW_EVERY + Duration::from_secs(1)).await;
         assert_eq!(held.expect_held().unwrap_err().exit, Exit::Locked);
-        let next = acquire(&records, 2).await.unwrap();
+        let next = acquire(records, 2).await.unwrap();
         assert_eq!(next.fence, held.fence.next().next());
-        assert!(
-            Lease::take_away(&records, &EnvironmentName::parse("staging").unwrap())
-                .await
-                .unwrap()
-                .is_none()
-        );
+        let staging = EnvironmentName::parse("staging").unwrap();
+        assert!(Lease::take_away(records, &staging).await.unwrap().is_none());
     }
 }

@@ -53,7 +53,7 @@ impl Run<'_> {
         lease: &Lease,
     ) -> Result<()> {
         let context = self.context;
-        let _: Shifted = self
+        let shifted: Shifted = self
             .stage(StageName::Production, async |run| {
                 run.hooks(When::Before, StageName::Production).await?;
                 let journal = &mut run.journal;
@@ -71,7 +71,8 @@ impl Run<'_> {
                 .stage(StageName::Frontend, async |run| {
                     let published = async {
                         run.hooks(When::Before, StageName::Frontend).await?;
-                        let published = frontend::publish(context, site, run.release.id, lease.fence, flip).await?;
+                        let published = frontend::publish(context, site, run.release.id, lease.fence, flip);
+                        let published = run.within(StageName::Frontend, published).await?;
                         run.hooks(When::After, StageName::Frontend).await?;
                         Ok(published)
                     };
@@ -90,7 +91,7 @@ impl Run<'_> {
                     false => rollout.bake(&production.canary, production.bake).await?,
                 };
                 rollout.settle().await?;
-                environment::remember(context, production, &release).await?;
+                environment::remember(context, production, &release, &shifted).await?;
                 if let Err(failure) = run.hooks(When::After, StageName::Bake).await {
                     // It is live, whatever this says.
                     context.report.note(&failure.to_string());

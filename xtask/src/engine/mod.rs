@@ -9,31 +9,37 @@ mod hooks;
 mod journal;
 mod lease;
 mod live;
+mod past;
+#[cfg(test)]
+mod places;
 mod records;
 mod release;
 mod rollback;
+mod schema;
 mod stop;
 
 use decision::given;
 pub use decision::{How, approve, reject};
 pub use haste::Haste;
-pub use journal::{Entry, Event, JOURNAL_VERSION, Journal};
+pub use journal::{Entry, Event, JOURNAL_VERSION, Journal, outcome};
 pub use lease::{Holder, Lease};
-pub use records::Records;
+pub use past::Past;
+pub use records::{Records, journal_key};
 pub use release::{History, Release, Settled};
-pub use rollback::roll_back;
+pub use rollback::{Unproven, roll_back};
+pub use schema::{Gap, Proof, Schema};
 pub use stop::{start, stop};
 
 use crate::build::Built;
 use crate::clock;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
-use crate::plan::StageName;
+use crate::plan::{self, Plan, SourceFacts, StageName, config_digest};
 use crate::stages::Outcome;
 use crate::stages::approval::Found;
 use crate::stages::environment::{self, Shifted};
 use crate::stages::test::Tested;
-use pipeline::model::{Occasion, When};
+use pipeline::model::{Occasion, Pipeline, When};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -51,6 +57,7 @@ pub struct Run<'a> {
     pub context: &'a Context,
     pub release: Release,
     pub journal: Journal,
+    plan: Plan,
     /// The last stage to carry out; `None` goes live.
     pub until: Option<StageName>,
     /// How long each stage took in this run.
@@ -58,7 +65,7 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub async fn begin(context: &'a Context, release: Release) -> Result<Self> {
+    pub async fn begin(context: &'a Context, plan: Plan, release: Release) -> Result<Self> {
         release.save(&context.records).await?;
         let mut journal = Journal::open(&context.records, release.id).await?;
         let begun = Event::Begun {
@@ -71,12 +78,13 @@ impl<'a> Run<'a> {
             context,
             release,
             journal,
+            plan,
             until: None,
             times: Vec::new(),
         })
     }
 
-    pub async fn resume(context: &'a Context, release: Release) -> Result<Self> {
+    pub async fn resume(context: &'a Context, plan: Plan, release: Release) -> Result<Self> {
         if release.profile != context.pipeline.profile {
             return Err(Failure::bad_input(format!(
                 "release {} was made with profile `{}` and is never promoted with `{}`",
@@ -92,6 +100,7 @@ impl<'a> Run<'a> {
             context,
             release,
             journal,
+            plan,
             until: None,
             times: Vec::new(),
         })
@@ -130,13 +139,14 @@ impl<'a> Run<'a> {
             return Ok(Reached::Live);
         }
         let source = self.release.source.clone();
-        self.stage(StageName::Source, async |_| Ok(source)).await?;
+        self.stage(StageName::Source, async |_| Ok(source.clone())).await?;
         if self.ends_with(StageName::Source) {
             return Ok(Reached::Asked(StageName::Source));
         }
         let built: Built = self
             .stage(StageName::Build, async |run| {
-                interrupt.cuts(context.providers.build(context, &run.release)).await
+                let built = context.providers.build(context, &run.release);
+                interrupt.cuts(run.within(StageName::Build, built)).await
             })
             .await?;
         self.release.image = Some(built.image.clone());
@@ -175,6 +185,19 @@ impl<'a> Run<'a> {
         Ok(Reached::Live)
     }
 
+    /// What takes longer than was planned has failed.
+    async fn within<T>(&self, stage: StageName, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let at_most = self.plan.at_most(stage);
+        match tokio::time::timeout(at_most, work).await {
+            Ok(ended) => ended,
+            Err(_) => Err(Failure::failed(format!(
+                "{stage} took longer than {} and was ended",
+                plan::span(at_most)
+            ))
+            .why("that is the most that `cargo xtask plan` gives it")),
+        }
+    }
+
     fn ends_with(&self, stage: StageName) -> bool {
         self.until.is_some_and(|until| until <= stage)
     }
@@ -192,11 +215,36 @@ impl<'a> Run<'a> {
         last.is_some_and(|entry| entry.event == Event::Finished)
     }
 
-    /// Runs a stage unless it is finished, and writes down both ends of it.
+    /// Runs a stage unless it is finished; again, where it may be, if it fails.
     pub(crate) async fn stage<T: Outcome>(
         &mut self,
         name: StageName,
-        work: impl AsyncFnOnce(&mut Self) -> Result<T>,
+        mut work: impl AsyncFnMut(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let mut pauses = self.context.pipeline.pauses(name.as_str());
+        loop {
+            let failure = match self.attempt(name, &mut work).await {
+                Err(failure) if failure.exit == Exit::Failed => failure,
+                ended => return ended,
+            };
+            let Some(pause) = pauses.next() else {
+                return Err(failure);
+            };
+            let report = &self.context.report;
+            report.note(&format!("{name} is tried again in {}", plan::span(pause)));
+            let paused = async {
+                tokio::time::sleep(pause).await;
+                Ok(())
+            };
+            report.interrupt.cuts(paused).await?;
+        }
+    }
+
+    /// Writes down both ends of it.
+    async fn attempt<T: Outcome>(
+        &mut self,
+        name: StageName,
+        work: &mut impl AsyncFnMut(&mut Self) -> Result<T>,
     ) -> Result<T> {
         let report = self.context.report.clone();
         let done = self
@@ -217,24 +265,28 @@ impl<'a> Run<'a> {
                 let outcome = serde_json::to_value(&found)
                     .map_err(|error| Failure::failed(format!("what `{name}` found cannot be written down: {error}")))?;
                 let took_ms = took.as_millis() as u64;
+                let summary = found.summary();
                 let finished = Event::StageFinished {
                     stage: name,
                     took_ms,
+                    summary: summary.clone(),
                     outcome,
                 };
                 self.journal.append(finished).await?;
-                report.stage_finished(name, &found.summary(), took);
+                report.stage_finished(name, &summary, took);
                 self.times.push((name, took));
                 Ok(found)
             }
             Err(failure) => {
-                report.stage_failed(name, &failure);
-                if failure.exit != Exit::Parked {
-                    let (what, why) = (failure.what.clone(), failure.why.clone());
-                    self.journal
-                        .append(Event::StageFailed { stage: name, what, why })
-                        .await?;
+                if failure.exit == Exit::Parked {
+                    report.stage_waits(name, &failure);
+                    return Err(failure);
                 }
+                report.stage_failed(name, &failure);
+                let (what, why) = (failure.what.clone(), failure.why.clone());
+                self.journal
+                    .append(Event::StageFailed { stage: name, what, why })
+                    .await?;
                 Err(failure)
             }
         }
@@ -249,7 +301,7 @@ impl<'a> Run<'a> {
     }
 
     /// What is held by the rollout of production has its hooks there, where they cannot let its lease run out.
-    async fn hooked<T>(&mut self, name: StageName, work: impl AsyncFnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    async fn hooked<T>(&mut self, name: StageName, work: &mut impl AsyncFnMut(&mut Self) -> Result<T>) -> Result<T> {
         if name >= StageName::Production {
             return work(self).await;
         }
@@ -283,7 +335,7 @@ impl<'a> Run<'a> {
             Err(failure) => return Err(rollout.revert(failure).await),
         };
         match rollout.settle().await {
-            Ok(()) => environment::remember(context, staging, &self.release).await?,
+            Ok(()) => environment::remember(context, staging, &self.release, &shifted).await?,
             Err(failure) => return Err(rollout.revert(failure).await),
         }
         Ok(shifted)
@@ -291,18 +343,18 @@ impl<'a> Run<'a> {
 }
 
 /// A new release of what the source tree is now.
-pub fn new_release(context: &Context, source: crate::plan::SourceFacts) -> Release {
+pub fn release_of(pipeline: &Pipeline, source: SourceFacts) -> Release {
     Release {
         id: crate::ids::new_release(),
-        app: context.pipeline.app.clone(),
-        profile: context.pipeline.profile.clone(),
+        app: pipeline.app.clone(),
+        profile: pipeline.profile.clone(),
         source,
-        config: crate::plan::config_digest(&context.pipeline),
+        config: config_digest(pipeline),
         image: None,
         promotes: None,
         frontend: None,
         substitutes: Vec::new(),
         created_at: clock::now(),
-        created_by: crate::user::name(),
+        created_by: crate::user::identity(),
     }
 }

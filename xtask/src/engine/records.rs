@@ -4,10 +4,10 @@
 //! ```text
 //! releases/ID/release.json   the release; written by whoever carries it on
 //! releases/ID/journal        what it did, line by line
-//! environments/NAME/lease.json, history.json
+//! environments/NAME/lease.json, history.json, schema.json
 //! ```
 
-use crate::failure::{Failure, OrFail, Result};
+use crate::failure::{Exit, Failure, OrFail, Result};
 use crate::project::Project;
 use contract::{EnvironmentName, ReleaseId};
 use pipeline::model::{Pipeline, Place};
@@ -89,6 +89,31 @@ impl Records {
         self.put(key, value, Condition::None).await.map(drop)
     }
 
+    /// Changes what is kept of an environment. Under its lease, so that nobody else should.
+    pub async fn change<T: Serialize + DeserializeOwned + Default + PartialEq + Clone>(
+        &self,
+        environment: &EnvironmentName,
+        key: &str,
+        change: impl FnOnce(&mut T),
+    ) -> Result<()> {
+        let (before, revision) = match self.read::<T>(key).await? {
+            Some((value, revision)) => (value, Some(revision)),
+            None => (T::default(), None),
+        };
+        let mut value = before.clone();
+        change(&mut value);
+        if value == before || self.write(key, &value, revision.as_ref()).await?.is_some() {
+            return Ok(());
+        }
+        let what = format!("`{environment}` is being changed by another release");
+        Err(Failure::new(Exit::Locked, what)
+            .why(format!(
+                "`{}` was written by another process in this moment",
+                self.store.locate(key)
+            ))
+            .next("cargo xtask status"))
+    }
+
     async fn put<T: Serialize>(&self, key: &str, value: &T, condition: Condition<'_>) -> Result<Option<Revision>> {
         let failed = || format!("`{}` cannot be written", self.store.locate(key));
         let mut text = serde_json::to_string_pretty(value).or_fail(failed)?;
@@ -115,4 +140,8 @@ pub fn lease_key(environment: &EnvironmentName) -> String {
 
 pub fn history_key(environment: &EnvironmentName) -> String {
     format!("environments/{environment}/history.json")
+}
+
+pub fn schema_key(environment: &EnvironmentName) -> String {
+    format!("environments/{environment}/schema.json")
 }

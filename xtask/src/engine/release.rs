@@ -1,11 +1,13 @@
 //! The object that is promoted: one image, one front end, one configuration. Built once, promoted unchanged.
 
+use super::Unproven;
 use super::records::{Records, history_key, release_key};
-use crate::failure::{Exit, Failure, Result};
+use crate::failure::{Failure, Result};
 use crate::plan::{Running, SourceFacts};
 use contract::{AppName, Digest, EnvironmentName, ImageRef, ReleaseId, Version};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
+use pipeline::Identity;
 use serde::{Deserialize, Serialize};
 
 const PARALLEL_READS: usize = 16;
@@ -28,7 +30,7 @@ pub struct Release {
     /// What stood in for something that could not be had, such as the database image.
     pub substitutes: Vec<String>,
     pub created_at: Timestamp,
-    pub created_by: String,
+    pub created_by: Identity,
 }
 
 impl Release {
@@ -126,6 +128,9 @@ pub struct Settled {
     /// It was rolled back from: no place to return to unless it is named.
     #[serde(default)]
     pub withdrawn: bool,
+    /// It was returned to although it is not proven on the schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unproven: Option<Unproven>,
 }
 
 impl History {
@@ -137,7 +142,8 @@ impl History {
     }
 
     pub async fn settle(records: &Records, environment: &EnvironmentName, settled: Settled) -> Result<()> {
-        Self::change(records, environment, |history| history.settle_on(settled)).await
+        let settle = |history: &mut Self| history.settle_on(settled);
+        records.change(environment, &history_key(environment), settle).await
     }
 
     /// The same after a rollback: what ran until now was not good.
@@ -151,26 +157,7 @@ impl History {
                 ..settled
             });
         };
-        Self::change(records, environment, returned).await
-    }
-
-    /// Under the environment's lease, so that nobody else should change it.
-    async fn change(records: &Records, environment: &EnvironmentName, change: impl FnOnce(&mut Self)) -> Result<()> {
-        let key = history_key(environment);
-        let (mut history, revision) = match records.read(&key).await? {
-            Some((history, revision)) => (history, Some(revision)),
-            None => (Self::default(), None),
-        };
-        change(&mut history);
-        match records.write(&key, &history, revision.as_ref()).await? {
-            Some(_) => Ok(()),
-            None => Err(Failure::new(
-                Exit::Locked,
-                format!("`{environment}` is being changed by another release"),
-            )
-            .why("its history was written by another process in this moment")
-            .next("cargo xtask status")),
-        }
+        records.change(environment, &history_key(environment), returned).await
     }
 
     fn settle_on(&mut self, settled: Settled) {
@@ -192,9 +179,9 @@ impl History {
         self.settled.last()
     }
 
-    /// The latest good release settled on before the one that runs now.
-    pub fn previous(&self) -> Option<&Settled> {
-        self.settled.iter().rev().skip(1).find(|settled| !settled.withdrawn)
+    /// The good releases settled on before the one that runs now, newest first.
+    pub fn earlier(&self) -> impl Iterator<Item = &Settled> {
+        self.settled.iter().rev().skip(1).filter(|settled| !settled.withdrawn)
     }
 }
 
@@ -204,6 +191,121 @@ impl Settled {
             release: self.version.release,
             source: self.source.clone(),
             config: self.config,
+            image_bytes: None,
+        }
+    }
+}
+
+/// For tests.
+#[cfg(test)]
+pub mod made_up {
+    use super::*;
+
+    pub fn settled(number: u64) -> Settled {
+        let image = ImageRef {
+            repository: "r/a".to_owned(),
+            digest: Digest::of(b""),
+        };
+        Settled {
+            version: Version {
+                release: ReleaseId::from_parts(number, 0),
+                commit: String::new(),
+                image,
+                port: 1,
+                env: Default::default(),
+                secrets: Vec::new(),
+                memory_mb: None,
+            },
+            source: SourceFacts {
+                commit: String::new(),
+                branch: None,
+                dirty: None,
+            },
+            config: Digest::of(b""),
+            frontend: None,
+            at: Timestamp::UNIX_EPOCH,
+            withdrawn: false,
+            unproven: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::made_up::settled;
+    use super::*;
+    use crate::engine::Past;
+    use crate::engine::places::places;
+    use crate::failure::Exit;
+    use futures_util::future::join_all;
+
+    #[tokio::test]
+    async fn a_history_comes_back_and_what_was_returned_from_is_no_place_to_return_to() {
+        let production = EnvironmentName::parse("production").unwrap();
+        for place in places().await {
+            let records = &place.records;
+            for number in [1, 2, 3] {
+                History::settle(records, &production, settled(number)).await.unwrap();
+            }
+            History::return_to(records, &production, settled(2)).await.unwrap();
+            let history = History::load(records, &production).await.unwrap();
+            let releases: Vec<ReleaseId> = history.settled.iter().map(|settled| settled.version.release).collect();
+            assert_eq!(releases, [1, 3, 2].map(|number| ReleaseId::from_parts(number, 0)));
+            let past = Past::load(records, &production).await.unwrap();
+            let (previous, _) = past.target(None, false).unwrap();
+            assert_eq!(
+                previous.version.release,
+                ReleaseId::from_parts(1, 0),
+                "in {}",
+                place.name
+            );
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_many_who_settle_at_once_none_is_lost_but_those_who_are_told() {
+        let production = EnvironmentName::parse("production").unwrap();
+        for place in places().await {
+            let all = (1..=8).map(|number| History::settle(&place.records, &production, settled(number)));
+            let outcomes = join_all(all).await;
+            for failure in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+                assert_eq!(failure.exit, Exit::Locked, "{failure}");
+            }
+            let kept = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+            let history = History::load(&place.records, &production).await.unwrap();
+            assert_eq!(history.settled.len(), kept, "in {}", place.name);
+        }
+    }
+
+    #[tokio::test]
+    async fn releases_are_listed_in_order_and_found_by_the_beginning_of_their_id() {
+        for place in places().await {
+            let records = &place.records;
+            let ids = [3, 1, 2].map(|number| ReleaseId::from_parts(number << 40, 0));
+            for id in ids {
+                release(id).save(records).await.unwrap();
+            }
+            let listed = Release::list(records).await.unwrap();
+            let listed: Vec<ReleaseId> = listed.iter().map(|release| release.id).collect();
+            assert_eq!(listed, [ids[1], ids[2], ids[0]], "in {}", place.name);
+            assert_eq!(Release::find(records, &ids[2].to_string()).await.unwrap().id, ids[2]);
+            assert_eq!(Release::find(records, "0").await.unwrap_err().exit, Exit::BadInput);
+        }
+    }
+
+    fn release(id: ReleaseId) -> Release {
+        Release {
+            id,
+            app: AppName::parse("shop").unwrap(),
+            profile: "local".to_owned(),
+            source: settled(1).source,
+            config: Digest::of(b""),
+            image: None,
+            promotes: None,
+            frontend: None,
+            substitutes: Vec::new(),
+            created_at: Timestamp::UNIX_EPOCH,
+            created_by: "ann".to_owned().into(),
         }
     }
 }

@@ -24,6 +24,7 @@ pub use state::GroundState;
 pub use up::up;
 
 use crate::project::Project;
+use crate::redact;
 use contract::EnvironmentName;
 use std::net::SocketAddr;
 use store::S3Access;
@@ -75,6 +76,7 @@ impl Ground {
         let (Some(access_key), Some(secret_key)) = (lines.next(), lines.next()) else {
             anyhow::bail!("the bucket's keys `{}` should be two lines", path.display());
         };
+        redact::learn(&secret_key);
         Ok(S3Access {
             region: "local".to_owned(),
             endpoint: Some(format!("http://{}", self.state.bucket)),

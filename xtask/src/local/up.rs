@@ -1,7 +1,7 @@
 //! Brings the ground up: whatever of it is missing, and nothing that is there.
 
 use super::binaries::{self, Binaries};
-use super::environment::{self, GROUND_LABEL, SERVICE_LABEL, channel_place};
+use super::environment::{self, GROUND_LABEL, SERVICE_LABEL};
 use super::port::is_free;
 use super::process::{self, Identity, tail};
 use super::state::{self, GroundState};
@@ -14,11 +14,11 @@ use crate::plan::environments;
 use crate::project::Project;
 use crate::report::Report;
 use contract::{
-    BalancerConfig, BucketConfig, ChannelPlace, EdgeConfig, EnvironmentName, GroundConfig, HostName, ProcessRecord,
-    RegistryConfig, SupervisorRecord,
+    BalancerConfig, BucketConfig, EdgeConfig, EnvironmentName, GroundConfig, HostName, ProcessRecord, RegistryConfig,
+    SupervisorRecord,
 };
 use docker::Docker;
-use pipeline::model::{Ground as Wanted, Pipeline};
+use pipeline::model::{Ground as Wanted, Pipeline, Place};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
@@ -209,10 +209,9 @@ impl Up<'_> {
         files::write_json(record, &identity).or_fail(|| format!("`{}` cannot be written", record.display()))
     }
 
-    /// Agents that follow the embedded bucket need its keys; nobody else does.
+    /// Agents that follow the embedded bucket need its keys; those that follow another have the ones of this machine.
     fn channel_keys(&self) -> Result<Vec<(String, String)>> {
-        let place = channel_place(self.project, self.pipeline, &self.ground.state);
-        if matches!(place, ChannelPlace::Directory(_)) {
+        if !matches!(self.pipeline.channel, Place::S3 { endpoint: None, .. }) {
             return Ok(Vec::new());
         }
         let access = self
@@ -243,7 +242,10 @@ impl Up<'_> {
             )
         });
         let mut buckets = vec![SITE_BUCKET.to_owned()];
-        if let pipeline::model::Place::S3 { bucket, .. } = &self.pipeline.channel {
+        if let Place::S3 {
+            bucket, endpoint: None, ..
+        } = &self.pipeline.channel
+        {
             buckets.push(bucket.clone());
         }
         let entry = self

@@ -8,16 +8,18 @@ use crate::failure::{OrFail, Result};
 use crate::git;
 use crate::local::SITE_BUCKET;
 use crate::notify;
+use crate::stages::load::{self, Loaded, Sides};
 use crate::stages::test::{self, Tested};
 use crate::stages::{hook, smoke};
 use channel::Channel;
 use contract::{Digest, EnvironmentName, Generation, ImageRef, ReleaseId};
 use frontend::{Edge, Live, Publisher, Site, UploadReport};
 use futures_util::future::LocalBoxFuture;
-use pipeline::model::{Environment, Frontend, Hook, Occasion};
+use pipeline::model::{Environment, Frontend, Hook, Load, Occasion};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-const INVALIDATED_WITHIN: Duration = Duration::from_secs(60);
+pub const INVALIDATED_WITHIN: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub struct Real;
@@ -64,11 +66,27 @@ impl Providers for Real {
         environment: &'a Environment,
         release: ReleaseId,
     ) -> LocalBoxFuture<'a, Result<usize>> {
-        let ground = context.ground.as_ref();
-        let routers = ground
-            .map(|ground| ground.routers(&environment.name))
-            .unwrap_or_default();
+        let routers = routers(context, environment);
         Box::pin(async move { smoke::smoke(&environment.name, &routers, &environment.smoke, release).await })
+    }
+
+    fn load<'a>(
+        &'a self,
+        context: &'a Context,
+        environment: &'a Environment,
+        load: &'a Load,
+        sides: Sides,
+    ) -> LocalBoxFuture<'a, Result<Option<Loaded>>> {
+        Box::pin(async move {
+            let routers = routers(context, environment);
+            if routers.is_empty() {
+                let name = &environment.name;
+                let text = format!("no load check: the hosts of `{name}` are not reached from here");
+                context.report.note(&text);
+                return Ok(None);
+            }
+            load::put(&context.report, load, &routers, sides).await.map(Some)
+        })
     }
 
     fn hook<'a>(
@@ -94,6 +112,14 @@ impl Providers for Real {
             publisher: Publisher::new(s3, bucket, asked.entry.clone()),
         }))
     }
+}
+
+/// Of the ground's hosts: others are not reached from here.
+fn routers(context: &Context, environment: &Environment) -> Vec<SocketAddr> {
+    let ground = context.ground.as_ref();
+    ground
+        .map(|ground| ground.routers(&environment.name))
+        .unwrap_or_default()
 }
 
 /// The edge is the ground's: a CDN in front of a bucket of one's own is not reached from here.

@@ -1,19 +1,21 @@
 //! Carries a rollout out: publishes, watches, and says when something is wrong. Whether to return to stable then is the
 //! caller's to say (`revert`).
 
-use super::document::{Phase, Turn, Versions, document, is_settled_on, stable_of};
-use super::next::{Fleet, Move, Reason, Step, StepResult, Watch, next};
+mod explain;
+mod migrate;
+mod publish;
+
+use super::document::{Phase, Versions, is_settled_on, stable_of};
+use super::next::{Fleet, Move, Step, StepResult, Watch, next};
 use crate::clock;
 use crate::engine::Lease;
 use crate::failure::{Exit, Failure, OrFail, Result};
 use crate::ids;
 use crate::report::Report;
-use channel::{Channel, PublishError};
-use contract::{
-    Desired, Evidence, Generation, HostName, ReleaseId, RolloutId, SigningKey, Task, TaskResult, Version, Weight,
-};
+use channel::Channel;
+use contract::{Desired, Generation, Health, HostName, ReleaseId, RolloutId, SigningKey, Version, Weight};
 use jiff::Timestamp;
-use pipeline::model::{self, Environment, Migrate, Pipeline};
+use pipeline::model::{self, Environment, Pipeline};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
@@ -23,9 +25,9 @@ use tokio::time::Instant;
 const TICK: Duration = Duration::from_millis(150);
 const SILENT_AFTER: Duration = Duration::from_secs(20);
 /// For a weight, which needs no new container.
-const SHIFT_WITHIN: Duration = Duration::from_secs(30);
+pub const SHIFT_WITHIN: Duration = Duration::from_secs(30);
 /// Beside the health gate's own deadline: to fetch the image and make the container.
-const START_MARGIN: Duration = Duration::from_secs(300);
+pub const START_MARGIN: Duration = Duration::from_secs(300);
 
 /// What a rollout needs to begin.
 pub struct RolloutStart<'a> {
@@ -104,72 +106,23 @@ impl<'a> Rollout<'a> {
         self.versions.stable.as_ref()
     }
 
-    /// Runs the candidate's migration once, on the first host, while the stable version serves.
-    pub async fn migrate(&mut self, migrate: &Migrate) -> Result<TaskResult> {
-        let environment = self.start.environment;
-        let host = environment
-            .hosts
-            .first()
-            .ok_or_else(|| Failure::bad_input(format!("`{}` has no hosts", environment.name)))?;
-        let task = Task {
-            id: ids::new_task(),
-            host: host.clone(),
-            version: self.start.candidate.clone(),
-            command: migrate.command.clone(),
-            timeout_ms: migrate.timeout.as_millis() as u64,
-        };
-        self.publish(Phase::Task(Box::new(task.clone()))).await?;
-        let deadline = START_MARGIN + migrate.timeout;
-        let result = self.wait_for_task(&task, deadline).await?;
-        if result.exit_code == 0 && !result.timed_out {
-            return Ok(result);
-        }
-        let how = if result.timed_out {
-            "took too long".to_owned()
-        } else {
-            format!("exited with {}", result.exit_code)
-        };
-        let failure = Failure::failed(format!("the migration of `{}` on {host} {how}", environment.name));
-        Err(result
-            .output
-            .iter()
-            .fold(failure, |failure, line| failure.why(format!("| {line}"))))
-    }
-
-    async fn wait_for_task(&self, task: &Task, deadline: Duration) -> Result<TaskResult> {
-        let since = Instant::now();
-        loop {
-            let (fleet, ages) = self.observe().await?;
-            if let Some(observed) = fleet.get(&task.host) {
-                if let Some(result) = observed.tasks.iter().find(|result| result.id == task.id) {
-                    return Ok(result.clone());
-                }
-                if let Some(failure) = observed.failure.as_ref().filter(|failure| failure.rollout == self.id) {
-                    return Err(Failure::failed(format!("{} on {}", failure.summary, task.host))
-                        .why(evidence_lines(&failure.evidence)));
-                }
-            }
-            let silent = ages.get(&task.host).copied().unwrap_or(since.elapsed());
-            if since.elapsed() > deadline || (silent > SILENT_AFTER && since.elapsed() > SILENT_AFTER) {
-                return Err(Failure::failed(format!("{} did not run the migration", task.host))
-                    .why(format!(
-                        "expected a result within {} s, heard from it {} s ago",
-                        deadline.as_secs(),
-                        silent.as_secs()
-                    ))
-                    .next("cargo xtask status"));
-            }
-            self.start
-                .report
-                .progress(format!("{} migrates the database", task.host));
-            tokio::time::sleep(TICK).await;
-        }
-    }
-
     /// Starts the candidate beside the stable version, with no share of traffic yet.
     pub async fn start_beside(&mut self) -> Result<()> {
         self.publish(Phase::Shift(Weight::NONE)).await?;
         self.watch(None).await.map(drop)
+    }
+
+    /// Whether the stable version could take traffic back in this moment, on every host.
+    pub async fn stable_is_ready(&self) -> Result<bool> {
+        let Some(stable) = self.stable().map(|version| version.release) else {
+            return Ok(false);
+        };
+        let (fleet, _) = self.observe().await?;
+        let is_ready = |host: &HostName| {
+            let version = fleet.get(host).and_then(|observed| observed.version(stable));
+            version.is_some_and(|version| version.health == Health::Ready)
+        };
+        Ok(self.start.environment.hosts.iter().all(is_ready))
     }
 
     /// Moves traffic step by step, watching each.
@@ -363,59 +316,6 @@ impl<'a> Rollout<'a> {
         }
     }
 
-    async fn renew(&mut self) -> Result<()> {
-        let Some(phase) = self.published.as_ref().map(|published| published.phase.clone()) else {
-            return Ok(());
-        };
-        self.tell(&phase).await?;
-        if let Some(published) = &mut self.published {
-            published.renewed = Instant::now();
-        }
-        Ok(())
-    }
-
-    async fn publish(&mut self, phase: Phase) -> Result<()> {
-        let generation = self.tell(&phase).await?;
-        let now = Instant::now();
-        self.published = Some(Published {
-            phase,
-            generation,
-            since: now,
-            renewed: now,
-        });
-        Ok(())
-    }
-
-    async fn tell(&mut self, phase: &Phase) -> Result<Generation> {
-        self.start.lease.expect_held()?;
-        self.sequence += 1;
-        let generation = Generation::new(self.start.lease.fence, self.sequence);
-        let turn = Turn {
-            generation,
-            rollout: self.id,
-            issued_at: clock::now(),
-            phase: phase.clone(),
-        };
-        let desired = document(self.start.pipeline, self.start.environment, &self.versions, &turn);
-        let name = &self.start.environment.name;
-        let failed = || format!("the desired state of `{name}` cannot be published");
-        let envelope = self.start.key.seal(&desired).or_fail(failed)?;
-        let published = self.start.channel.publish(&envelope, self.revision.as_ref()).await;
-        let revision = match published {
-            Ok(revision) => revision,
-            Err(conflict @ PublishError::Conflict(_)) => {
-                return Err(
-                    Failure::new(Exit::Locked, format!("another release changes `{name}` in this moment"))
-                        .why(conflict.to_string())
-                        .next("cargo xtask status"),
-                );
-            }
-            Err(PublishError::Failed(error)) => return Err(error).or_fail(failed),
-        };
-        self.revision = Some(revision);
-        Ok(generation)
-    }
-
     /// What the hosts say, and how long ago each said it.
     async fn observe(&self) -> Result<(Fleet, BTreeMap<HostName, Duration>)> {
         let name = &self.start.environment.name;
@@ -434,59 +334,7 @@ impl<'a> Rollout<'a> {
         Ok((fleet, ages))
     }
 
-    fn explain(&self, reason: &Reason) -> Failure {
-        let name = &self.start.environment.name;
-        match reason {
-            Reason::Host { host, failure } => {
-                Failure::failed(format!("{} on {host}", failure.summary)).why(evidence_lines(&failure.evidence))
-            }
-            Reason::Refused { host, reason } => Failure::failed(format!("{host} refused the desired state: {reason}")),
-            Reason::Lapsed { host } => Failure::failed(format!(
-                "the rollout's lease ran out on {host}, which has returned to the stable version"
-            )),
-            Reason::Silent { host, for_s } => {
-                let silence = for_s.map_or("never spoke".to_owned(), |s| format!("has said nothing for {s} s"));
-                Failure::failed(format!("{host} of `{name}` {silence}")).next("cargo xtask local status")
-            }
-            Reason::Late { hosts, waited } => {
-                let hosts: Vec<&str> = hosts.iter().map(HostName::as_str).collect();
-                Failure::failed(format!(
-                    "{} did not follow within {} s",
-                    hosts.join(", "),
-                    waited.as_secs()
-                ))
-            }
-            Reason::Judged(result) => Failure::failed(format!("the candidate failed at {} of `{name}`", result.weight))
-                .why(result.judgement.to_string()),
-        }
-    }
-
-    fn describe_stable(&self) -> String {
-        match &self.versions.stable {
-            Some(version) => format!("serves release {}", version.release),
-            None => "runs nothing, as before".to_owned(),
-        }
-    }
-
     pub fn candidate(&self) -> ReleaseId {
         self.start.candidate.release
     }
-}
-
-fn evidence_lines(evidence: &Evidence) -> String {
-    let mut lines = Vec::new();
-    if let Some(code) = evidence.exit_code {
-        lines.push(format!("exit code: {code}"));
-    }
-    if evidence.out_of_memory {
-        lines.push("killed for using more memory than it may".to_owned());
-    }
-    if let Some(probe) = &evidence.last_probe {
-        lines.push(format!("last probe: {probe}"));
-    }
-    if !evidence.listening.is_empty() {
-        lines.push(format!("listens on: {}", evidence.listening.join(", ")));
-    }
-    lines.extend(evidence.log_tail.iter().map(|line| format!("| {line}")));
-    lines.join("\n")
 }

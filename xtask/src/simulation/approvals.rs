@@ -2,13 +2,11 @@
 
 use super::cut::Cut;
 use super::simulate;
-use super::world::{Ended, World};
+use super::world::{Ended, TOO_LATE, World};
 use crate::engine::{Event, Journal, Release, reject};
 use crate::failure::{Exit, Failure};
-use std::time::Duration;
-
-/// For an approval of the simulated pipeline.
-const TOO_LONG: Duration = Duration::from_secs(301);
+use crate::user;
+use pipeline::{Identity, Kind};
 
 /// The first release is live; the second waits to be approved.
 async fn parked() -> (World, Release, Release) {
@@ -57,14 +55,14 @@ fn an_approval_replayed_for_another_release_is_void() {
 fn a_question_and_an_answer_expire() {
     simulate(async {
         let (world, first, second) = parked().await;
-        tokio::time::sleep(TOO_LONG).await;
+        tokio::time::sleep(TOO_LATE).await;
         let failure = world.approve(&second, &Cut::never()).await.unwrap_err();
         expect_refused(&failure, "asked 5m1s ago; it waits for 5m");
 
         // Asked again, and answered; but then nothing is done about it.
         park(&world, &second).await;
         world.approve(&second, &Cut::never()).await.unwrap();
-        tokio::time::sleep(TOO_LONG).await;
+        tokio::time::sleep(TOO_LATE).await;
         park(&world, &second).await;
         expect_untouched(&world, &first).await;
     });
@@ -77,16 +75,10 @@ fn an_answer_that_expires_before_the_lease_is_had_counts_no_more() {
         world.approve(&second, &Cut::never()).await.unwrap();
         // The engine is suspended with the answer in hand.
         let cut = Cut::named("before writing environments/production/lease.json");
-        let mut suspended = std::pin::pin!(world.release_uncut(&second, &cut));
-        tokio::select! {
-            () = cut.died() => {}
-            ended = &mut suspended => panic!("{ended:?}"),
-        }
-        tokio::time::sleep(TOO_LONG).await;
+        let suspended = world.suspend(&second, &cut).await;
+        tokio::time::sleep(TOO_LATE).await;
         cut.revive();
-        let Ended::Failed(failure) = suspended.await else {
-            panic!("it went on")
-        };
+        let failure = suspended.await.expect_failed();
         expect_refused(&failure, "has expired");
         expect_untouched(&world, &first).await;
     });
@@ -109,15 +101,22 @@ fn a_newer_candidate_makes_an_older_one_void_before_and_after_its_approval() {
 }
 
 #[test]
-fn who_is_not_listed_may_not_approve() {
+fn who_is_not_listed_may_not_approve_not_even_by_the_same_name() {
     simulate(async {
         let (mut world, first, second) = parked().await;
-        if let Some(asked) = &mut world.pipeline.production.approval {
-            asked.approvers = vec!["somebody else".to_owned()];
-        }
+        let own = user::identity();
+        let kind = if own.kind == Kind::Aws { Kind::GitHub } else { Kind::Aws };
+        let other = Identity { kind, ..own.clone() };
+        world.approvers(std::slice::from_ref(&other));
         let failure = world.approve(&second, &Cut::never()).await.unwrap_err();
-        expect_refused(&failure, "approvers: somebody else");
+        expect_refused(&failure, &format!("`{own}` may not approve release {}", second.id));
+        expect_refused(&failure, &format!("approvers: {other}"));
         expect_untouched(&world, &first).await;
+
+        world.approvers(&[other, own.clone()]);
+        world.approve(&second, &Cut::never()).await.unwrap();
+        let given = world.journal(second.id).await.pop().expect("an approval").event;
+        assert!(matches!(given, Event::Approved { by, .. } if by == own));
     });
 }
 
@@ -141,17 +140,11 @@ fn an_approval_is_void_once_production_runs_another_release() {
         world.approve(&second, &Cut::never()).await.unwrap();
         // It has its approval in hand when it is suspended; meanwhile another goes live.
         let cut = Cut::named("before writing environments/production/lease.json");
-        let mut suspended = std::pin::pin!(world.release_uncut(&second, &cut));
-        tokio::select! {
-            () = cut.died() => {}
-            ended = &mut suspended => panic!("{ended:?}"),
-        }
+        let suspended = world.suspend(&second, &cut).await;
         let other = world.release_of("other", 0);
         world.settle_production_on(&other).await;
         cut.revive();
-        let Ended::Failed(failure) = suspended.await else {
-            panic!("it went on")
-        };
+        let failure = suspended.await.expect_failed();
         expect_refused(&failure, &format!("is: replaces  {}", other.id));
     });
 }
@@ -174,6 +167,11 @@ fn an_approval_is_void_once_the_configuration_is_another() {
 }
 
 impl World {
+    fn approvers(&mut self, approvers: &[Identity]) {
+        let asked = self.pipeline.production.approval.as_mut().expect("an approval");
+        asked.approvers = approvers.to_vec();
+    }
+
     /// As another release would have, in the time that the one in question lost.
     async fn settle_production_on(&self, release: &Release) {
         use crate::engine::{History, Settled};

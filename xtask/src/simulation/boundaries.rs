@@ -6,6 +6,7 @@ use super::simulate;
 use super::world::{Ended, Outcome, World};
 use crate::engine::Release;
 use crate::failure::Exit;
+use contract::ReleaseId;
 use std::sync::Arc;
 
 /// What is under way when the engine dies.
@@ -17,6 +18,8 @@ enum Work {
     Release,
     /// One that never becomes ready in production, which returns to what it replaces.
     FailingRelease,
+    /// One that staging sees fail under load, which returns to what it replaces.
+    SlowRelease,
     /// Back to the one before.
     Rollback,
     /// Production is to run nothing.
@@ -43,10 +46,13 @@ impl Scene {
     async fn before(work: Work) -> Self {
         let world = World::new();
         let releases = [world.release_of("first", 1), world.release_of("second", 2)];
-        let scene = Self { world, releases };
+        for (release, schema) in releases.iter().zip([1, 2]) {
+            world.bring(release, schema);
+        }
+        let mut scene = Self { world, releases };
         let settled = match work {
             Work::FirstRelease => 0,
-            Work::Release | Work::FailingRelease | Work::Stop | Work::Start => 1,
+            Work::Release | Work::FailingRelease | Work::SlowRelease | Work::Stop | Work::Start => 1,
             Work::Rollback => 2,
         };
         for release in &scene.releases[..settled] {
@@ -62,6 +68,9 @@ impl Scene {
                 host.containers.break_release(scene.releases[1].id);
             }
         }
+        if matches!(work, Work::SlowRelease) {
+            scene.world.slow = Some(scene.releases[1].id);
+        }
         scene
     }
 
@@ -69,7 +78,7 @@ impl Scene {
         let [first, second] = &self.releases;
         match work {
             Work::FirstRelease => self.world.release(first, cut).await,
-            Work::Release | Work::FailingRelease => self.world.release(second, cut).await,
+            Work::Release | Work::FailingRelease | Work::SlowRelease => self.world.release(second, cut).await,
             Work::Rollback => self.world.roll_back(first, cut).await,
             Work::Stop => self.world.stop(cut).await,
             Work::Start => self.world.start(cut).await,
@@ -101,6 +110,10 @@ fn expect_end(work: Work, ended: &Ended) {
         (Work::FailingRelease, Ended::Failed(failure)) => {
             assert_eq!(failure.exit, Exit::Failed, "{failure}");
             assert!(failure.what.contains("was not ready within"), "{failure}");
+        }
+        (Work::SlowRelease, Ended::Failed(failure)) => {
+            assert_eq!(failure.exit, Exit::Failed, "{failure}");
+            assert_eq!(failure.what, "the load check of `staging` failed");
         }
         (_, ended) => assert!(matches!(ended, Ended::Done), "{ended:?}"),
     }
@@ -218,6 +231,15 @@ fn a_rollback_cut_off_anywhere_ends_as_if_it_had_not_been() {
 #[test]
 fn a_release_that_fails_and_is_cut_off_anywhere_leaves_production_as_it_was() {
     holds_at_every_boundary(Work::FailingRelease, Resumed::AtOnce);
+}
+
+#[test]
+fn a_release_that_fails_under_load_and_is_cut_off_anywhere_leaves_staging_as_it_was() {
+    let outcome = undisturbed(Work::SlowRelease);
+    let first = ReleaseId::from_parts(1, 0);
+    assert_eq!(outcome.serving["staging-1"], [format!("{first} 100%")]);
+    assert_eq!(outcome.histories["staging"], [first.to_string()]);
+    holds_at_every_boundary(Work::SlowRelease, Resumed::AtOnce);
 }
 
 #[test]

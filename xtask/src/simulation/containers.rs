@@ -30,6 +30,10 @@ struct State {
     images: BTreeSet<String>,
     /// Releases whose containers never become ready.
     broken: BTreeSet<ReleaseId>,
+    /// The newest migration each release brings along. Releases of which nothing is said here print nothing.
+    brings: BTreeMap<ReleaseId, u64>,
+    /// The newest migration that was applied.
+    schema: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -39,6 +43,28 @@ struct Container {
     restart: String,
     is_running: bool,
     was_started: bool,
+    printed: String,
+}
+
+impl State {
+    /// Applies what a release brings along, and says so as the contract asks.
+    fn migrate(&mut self, release: ReleaseId) -> String {
+        let Some(brings) = self.brings.get(&release).copied() else {
+            return String::new();
+        };
+        let applied: Vec<u64> = (self.schema + 1..=brings).collect();
+        self.schema = self.schema.max(brings);
+        let mut printed: String = applied
+            .iter()
+            .map(|number| format!("applied {number} change {number}\n"))
+            .collect();
+        printed.push_str(&format!(
+            "{} applied: the schema is at {}\n",
+            applied.len(),
+            self.schema
+        ));
+        printed
+    }
 }
 
 impl Containers {
@@ -48,6 +74,11 @@ impl Containers {
 
     pub fn break_release(&self, release: ReleaseId) {
         self.state().broken.insert(release);
+    }
+
+    /// A release's migration brings the schema to this.
+    pub fn bring(&self, release: ReleaseId, schema: u64) {
+        self.state().brings.insert(release, schema);
     }
 
     /// The releases that run here.
@@ -112,14 +143,9 @@ impl Containers {
             (&Method::GET, "json", "") => self.list(),
             (&Method::POST, "create", "") => self.create(query, &body),
             (&Method::DELETE, id, "") => self.remove(id),
+            (_, id, "start") => self.start(id),
             (_, id, verb) => self.with(id, |id, container| match verb {
                 "json" => answer(&inspected(id, container)),
-                "start" => {
-                    // A task is over as soon as it is looked at again.
-                    container.is_running = !container.labels.contains_key(TASK);
-                    container.was_started = true;
-                    respond(StatusCode::NO_CONTENT, "")
-                }
                 "stop" => {
                     container.is_running = false;
                     respond(StatusCode::NO_CONTENT, "")
@@ -130,7 +156,7 @@ impl Containers {
                     answer(&json!({ "Warnings": [] }))
                 }
                 "wait" => answer(&json!({ "StatusCode": 0 })),
-                "logs" => respond(StatusCode::OK, ""),
+                "logs" => logs(&container.printed),
                 other => respond(StatusCode::NOT_IMPLEMENTED, other),
             }),
         }
@@ -163,9 +189,29 @@ impl Containers {
             restart: "no".to_owned(),
             is_running: false,
             was_started: false,
+            printed: String::new(),
         };
         state.containers.insert(id.clone(), container);
         answer(&json!({ "Id": id, "Warnings": [] }))
+    }
+
+    fn start(&self, id: &str) -> Response<Full<Bytes>> {
+        let mut task = None;
+        let started = self.with(id, |_, container| {
+            // A task is over as soon as it is looked at again.
+            container.is_running = !container.labels.contains_key(TASK);
+            container.was_started = true;
+            task = container.labels.get(RELEASE).cloned().filter(|_| !container.is_running);
+            respond(StatusCode::NO_CONTENT, "")
+        });
+        if let Some(release) = task.and_then(|text| ReleaseId::parse(&text).ok()) {
+            let printed = self.state().migrate(release);
+            self.with(id, |_, container| {
+                container.printed = printed;
+                respond(StatusCode::NO_CONTENT, "")
+            });
+        }
+        started
     }
 
     fn remove(&self, id: &str) -> Response<Full<Bytes>> {
@@ -233,6 +279,18 @@ fn inspected(id: &str, container: &Container) -> Value {
         },
         "RestartCount": 0,
     })
+}
+
+/// Of a container without a terminal: each part says which stream it is of, and how long it is.
+fn logs(printed: &str) -> Response<Full<Bytes>> {
+    const STDOUT: [u8; 4] = [1, 0, 0, 0];
+    let length = (printed.len() as u32).to_be_bytes();
+    let mut response = respond(StatusCode::OK, "");
+    if !printed.is_empty() {
+        let parts = [&STDOUT, &length, printed.as_bytes()].concat();
+        *response.body_mut() = Full::new(Bytes::from(parts));
+    }
+    response
 }
 
 fn answer(value: &Value) -> Response<Full<Bytes>> {

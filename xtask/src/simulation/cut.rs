@@ -45,6 +45,10 @@ impl Cut {
         Self::new(Some(Boundary::Number(boundary)), Some(Interrupt::new()))
     }
 
+    pub fn asking_at(boundary: &'static str) -> Arc<Self> {
+        Self::new(Some(Boundary::Name(boundary)), Some(Interrupt::new()))
+    }
+
     fn new(at: Option<Boundary>, interrupt: Option<Interrupt>) -> Arc<Self> {
         Arc::new(Self {
             at,

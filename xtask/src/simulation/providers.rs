@@ -9,19 +9,24 @@ use crate::engine::Release;
 use crate::failure::{Failure, Result};
 use crate::providers::{Hosting, Providers};
 use crate::stages::frontend::FORWARD;
+use crate::stages::load::{Figures, Loaded, Sides};
 use crate::stages::test::Tested;
 use channel::Channel;
 use contract::{Digest, EnvironmentName, Generation, ImageRef, ReleaseId};
 use frontend::{Live, Site, UploadReport};
 use futures_util::future::LocalBoxFuture;
-use pipeline::model::{Environment, Frontend, Hook, Occasion, When};
+use pipeline::model::{Environment, Frontend, Hook, Load, Occasion, When};
 use router::Control;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use store::Store;
 
 const WORK: Duration = Duration::from_secs(2);
 const LONG_WORK: Duration = Duration::from_secs(7);
+const LONG_LINE: &str =
+    "compiling instruments v1.2.3, the last of 240 crates, with more to say of it than a narrow terminal has room for";
 
 #[derive(Debug)]
 pub struct Simulated {
@@ -30,8 +35,12 @@ pub struct Simulated {
     pub cut: Arc<Cut>,
     /// What the source tree is: its image follows from it.
     pub commit: String,
+    /// How often tests still fail.
+    pub failing: Arc<AtomicUsize>,
     /// Those of production: a front end must not go ahead of what it talks to.
     pub routers: Vec<Arc<Control>>,
+    /// What cannot bear the load that is put on it.
+    pub slow: Option<ReleaseId>,
 }
 
 /// Where one environment's channel lies in the store of the simulation.
@@ -54,8 +63,9 @@ impl Providers for Simulated {
         Box::pin(async move { Ok(Some(vec![format!("{to} a change")])) })
     }
 
-    fn build<'a>(&'a self, _: &'a Context, _: &'a Release) -> LocalBoxFuture<'a, Result<Built>> {
+    fn build<'a>(&'a self, context: &'a Context, _: &'a Release) -> LocalBoxFuture<'a, Result<Built>> {
         let built = async {
+            context.report.progress(LONG_LINE);
             tokio::time::sleep(WORK).await;
             let image = ImageRef {
                 repository: "registry.example/shop".to_owned(),
@@ -76,6 +86,14 @@ impl Providers for Simulated {
     fn test<'a>(&'a self, _: &'a Context, _: &'a Release, _: &'a ImageRef) -> LocalBoxFuture<'a, Result<Tested>> {
         let tested = async {
             tokio::time::sleep(WORK).await;
+            let take_one = |left: usize| left.checked_sub(1);
+            if self
+                .failing
+                .try_update(Ordering::Relaxed, Ordering::Relaxed, take_one)
+                .is_ok()
+            {
+                return Err(Failure::failed("2 of 9 tests failed"));
+            }
             Ok(Tested {
                 passed: 7,
                 failed: 0,
@@ -95,6 +113,35 @@ impl Providers for Simulated {
     ) -> LocalBoxFuture<'a, Result<usize>> {
         let checked = async { Ok(environment.smoke.len()) };
         Box::pin(self.cut.around("smoke checks", checked))
+    }
+
+    fn load<'a>(
+        &'a self,
+        _: &'a Context,
+        _: &'a Environment,
+        load: &'a Load,
+        sides: Sides,
+    ) -> LocalBoxFuture<'a, Result<Option<Loaded>>> {
+        let figures = |release| {
+            let p99_us = if self.slow == Some(release) { 900_000 } else { 10_000 };
+            Figures {
+                requests: 10,
+                errors: 0,
+                p50_us: p99_us,
+                p99_us,
+                longest_us: p99_us,
+                kinds: BTreeMap::new(),
+            }
+        };
+        let put = async move {
+            tokio::time::sleep(load.duration).await;
+            Ok(Some(Loaded {
+                rps: load.rps,
+                candidate: figures(sides.candidate),
+                running: sides.running.map(figures),
+            }))
+        };
+        Box::pin(self.cut.around("load", put))
     }
 
     fn hook<'a>(

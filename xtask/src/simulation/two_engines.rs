@@ -10,6 +10,7 @@ use crate::failure::{Exit, Failure};
 fn boundary(name: &str, nth: usize) -> usize {
     simulate(async {
         let (world, _, second) = World::with_first().await;
+        world.stage(&world.release_of("third", 3)).await.unwrap();
         let cut = Cut::never();
         world.release(&second, &cut).await.expect_done();
         let lived = cut.boundaries();
@@ -57,33 +58,22 @@ fn one_that_died_is_followed_once_its_lease_has_run_out_and_revived_is_refused_w
         let at = boundary(name, nth);
         simulate(async {
             let (world, first, second) = World::with_first().await;
+            // It is at production's door before the lease of the one that dies runs out.
             let third = world.release_of("third", 3);
+            world.stage(&third).await.unwrap();
             let cut = Cut::at(at);
-            let suspended = world.release_uncut(&second, &cut);
-            let mut suspended = std::pin::pin!(suspended);
-            tokio::select! {
-                () = cut.died() => {}
-                ended = &mut suspended => panic!("{ended:?}"),
-            }
+            let suspended = world.suspend(&second, &cut).await;
             locked_by(world.release(&third, &Cut::never()).await, &second);
             world.wait_out().await;
             world.release(&third, &Cut::never()).await.expect_done();
             let expected = world.outcome(&[&first, &third]).await;
 
             cut.revive();
-            let Ended::Failed(failure) = suspended.await else {
-                panic!("it went on")
-            };
+            let failure = suspended.await.expect_failed();
             assert_eq!(failure.exit, Exit::Locked, "revived {name}: {failure}");
             let after = world.outcome(&[&first, &third]).await;
             assert_eq!(after, expected, "revived {name}");
         });
-    }
-}
-
-impl Ended {
-    fn expect_done(self) {
-        assert!(matches!(self, Self::Done), "{self:?}");
     }
 }
 

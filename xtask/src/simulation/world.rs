@@ -6,17 +6,25 @@ use super::cut::{Cut, Observed};
 use super::host::{Host, Place, engine};
 use super::providers::{self, channel_folder};
 use super::site::Bucket;
+use crate::commands::release;
 use crate::context::Context;
-use crate::engine::{self as release_engine, Entry, Event, History, How, Journal, Lease, Records, Release, Run};
+use crate::engine::{
+    self as release_engine, Entry, Event, History, How, Journal, Lease, Records, Release, Run, Schema, Unproven,
+};
+use crate::facts::facts;
 use crate::failure::{Exit, Failure, Result};
 use crate::interrupt::Interrupt;
-use crate::plan::{self, SourceFacts};
+use crate::plan::{self, Plan, SourceFacts, StageName};
 use crate::project::Project;
-use crate::report::Report;
+use crate::report::{Mode, Report};
+use crate::screen::Screen;
 use contract::{Desired, KeySet, ReleaseId, SigningKey};
+use futures_util::future::LocalBoxFuture;
 use pipeline::model::Pipeline;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use store::{Memory, Store};
 
@@ -29,6 +37,8 @@ health: { interval: 1s, deadline: 15s }
 environments:
   staging:
     smoke: [{ path: /version, status: 200 }]
+    load: { rps: 1, duration: 7s, paths: [/], p99: 100ms }
+    lease_ttl: 6s
   production:
     approval: { timeout: 5m }
     canary:
@@ -47,14 +57,29 @@ const PATIENCE: Duration = Duration::from_secs(3_600);
 /// Everything that runs out by itself has run out after it: the engine's lease, and that of a rollout.
 const LONG_ENOUGH: Duration = Duration::from_secs(16);
 
+/// For an approval of this pipeline.
+pub const TOO_LATE: Duration = Duration::from_secs(301);
+
 pub struct World {
     pub pipeline: Pipeline,
     pub hosts: BTreeMap<String, Vec<Host>>,
     pub bucket: Arc<Bucket>,
-    store: Store,
+    /// How often tests still fail.
+    pub failing: Arc<AtomicUsize>,
+    /// The release that cannot bear load.
+    pub slow: Option<ReleaseId>,
+    pub store: Store,
+    /// What engines say, and how.
+    pub shown: Shown,
     seed: [u8; 32],
     folder: tempfile::TempDir,
     _time: Simulated,
+}
+
+#[derive(Debug)]
+pub struct Shown {
+    pub mode: Mode,
+    pub screen: Screen,
 }
 
 /// How an engine's life ended.
@@ -66,6 +91,19 @@ pub enum Ended {
 }
 
 impl Ended {
+    #[track_caller]
+    pub fn expect_done(self) {
+        assert!(matches!(self, Self::Done), "{self:?}");
+    }
+
+    #[track_caller]
+    pub fn expect_failed(self) -> Failure {
+        match self {
+            Self::Failed(failure) => failure,
+            ended => panic!("{ended:?}"),
+        }
+    }
+
     async fn of(work: impl Future<Output = Result<()>>, cut: &Cut) -> Self {
         tokio::select! {
             biased;
@@ -93,6 +131,8 @@ pub struct Outcome {
     pub held: BTreeMap<String, bool>,
     pub site: Option<(String, bool)>,
     pub journals: BTreeMap<ReleaseId, Vec<String>>,
+    /// What changed the schema, and what is proven on which.
+    pub schemas: BTreeMap<String, Vec<String>>,
 }
 
 impl World {
@@ -132,15 +172,32 @@ impl World {
             pipeline,
             hosts,
             bucket: Arc::default(),
+            failing: Arc::default(),
+            slow: None,
             store,
+            shown: Shown {
+                mode: Mode::Plain,
+                screen: Screen::kept(80),
+            },
             seed,
             folder,
             _time: time,
         }
     }
 
+    pub fn report(&self, cut: &Cut) -> Report {
+        let Shown { mode, screen } = &self.shown;
+        let interrupt = cut.interrupt.clone().unwrap_or_else(Interrupt::new);
+        Report::shown(*mode, screen.clone(), interrupt)
+    }
+
+    /// What engines tell CI.
+    pub fn summary(&self) -> PathBuf {
+        self.folder.path().join("summary.md")
+    }
+
     /// An engine's view of this world, up to its end.
-    fn context(&self, cut: &Arc<Cut>, commit: &str) -> Context {
+    pub fn context(&self, cut: &Arc<Cut>, commit: &str) -> Context {
         let folder = self.folder.path();
         std::fs::write(folder.join("web/index.html"), format!("<p>{commit}</p>")).expect("a file");
         Context {
@@ -148,7 +205,7 @@ impl World {
                 root: folder.to_owned(),
             },
             pipeline: self.pipeline.clone(),
-            report: Report::plain(cut.interrupt.clone().unwrap_or_else(Interrupt::new)),
+            report: self.report(cut),
             docker: engine(&Arc::<Containers>::default()).expect("an engine"),
             ground: None,
             key: SigningKey::from_seed(self.seed),
@@ -158,8 +215,11 @@ impl World {
                 bucket: self.bucket.clone(),
                 cut: cut.clone(),
                 commit: commit.to_owned(),
+                failing: self.failing.clone(),
                 routers: self.hosts["production"].iter().map(Host::router).collect(),
+                slow: self.slow,
             }),
+            summary: Some(self.summary()),
         }
     }
 
@@ -172,7 +232,7 @@ impl World {
         };
         Release {
             id: ReleaseId::from_parts(number, 0),
-            ..release_engine::new_release(&self.context(&Cut::never(), commit), source)
+            ..release_engine::release_of(&self.pipeline, source)
         }
     }
 
@@ -181,9 +241,13 @@ impl World {
         Ended::of(self.carry(release, cut), cut).await
     }
 
-    /// The same, but where it is cut off it waits to be revived.
-    pub async fn release_uncut(&self, release: &Release, cut: &Arc<Cut>) -> Ended {
-        Ended::in_time(self.carry(release, cut), cut).await
+    /// The same, but where it is cut off it is only suspended: its end can be waited for once it is revived.
+    pub async fn suspend<'a>(&'a self, release: &'a Release, cut: &'a Arc<Cut>) -> LocalBoxFuture<'a, Ended> {
+        let mut suspended = Box::pin(Ended::in_time(self.carry(release, cut), cut));
+        tokio::select! {
+            () = cut.died() => suspended,
+            ended = &mut suspended => panic!("{ended:?}"),
+        }
     }
 
     async fn carry(&self, release: &Release, cut: &Arc<Cut>) -> Result<()> {
@@ -198,10 +262,25 @@ impl World {
     /// From wherever it stands to live, or to where it waits.
     pub async fn go(&self, release: &Release, cut: &Arc<Cut>) -> Result<()> {
         let context = self.context(cut, &release.source.commit);
+        let plan = self.plan(release).await?;
         let mut run = match Release::load(&context.records, release.id).await {
-            Ok(known) => Run::resume(&context, known).await?,
-            Err(_) => Run::begin(&context, release.clone()).await?,
+            Ok(known) => Run::resume(&context, plan, known).await?,
+            Err(_) => Run::begin(&context, plan, release.clone()).await?,
         };
+        release::carry(&mut run, &How::Ask, Duration::ZERO).await
+    }
+
+    pub async fn plan(&self, release: &Release) -> Result<Plan> {
+        let facts = facts(&self.records(), &self.pipeline, release.source.clone()).await?;
+        Ok(plan::plan(&self.pipeline, &facts))
+    }
+
+    /// To staging and no further.
+    pub async fn stage(&self, release: &Release) -> Result<()> {
+        let context = self.context(&Cut::never(), &release.source.commit);
+        let plan = self.plan(release).await?;
+        let mut run = Run::begin(&context, plan, release.clone()).await?;
+        run.until = Some(StageName::Staging);
         run.go(&How::Ask).await.map(drop)
     }
 
@@ -215,7 +294,18 @@ impl World {
         Records::new(self.store.clone())
     }
 
+    /// The migration of a release brings the schema of each environment to this.
+    pub fn bring(&self, release: &Release, schema: u64) {
+        for host in self.hosts.values().flatten() {
+            host.containers.bring(release.id, schema);
+        }
+    }
+
     pub async fn roll_back(&self, release: &Release, cut: &Arc<Cut>) -> Ended {
+        self.return_to(release, None, cut).await
+    }
+
+    pub async fn return_to(&self, release: &Release, unproven: Option<&Unproven>, cut: &Arc<Cut>) -> Ended {
         let rolled_back = async {
             let context = self.context(cut, &release.source.commit);
             let production = &self.pipeline.production;
@@ -223,7 +313,7 @@ impl World {
             let mut settled = history.settled.iter();
             let target = settled.find(|settled| settled.version.release == release.id);
             let target = target.ok_or_else(|| Failure::bad_input("it never ran there"))?;
-            release_engine::roll_back(&context, production, target).await
+            release_engine::roll_back(&context, production, target, unproven).await
         };
         Ended::of(rolled_back, cut).await
     }
@@ -284,6 +374,7 @@ impl World {
                 (format!("{} of {}", live.manifest.short(), live.release), is_served)
             }),
             journals: BTreeMap::new(),
+            schemas: BTreeMap::new(),
         };
         for environment in plan::environments(&self.pipeline) {
             let name = environment.name.to_string();
@@ -297,6 +388,8 @@ impl World {
                 format!("{}{withdrawn}", settled.version.release)
             });
             outcome.histories.insert(name.clone(), settled.collect());
+            let schema = Schema::load(&records, &environment.name).await.expect("a schema");
+            outcome.schemas.insert(name.clone(), describe_schema(&schema));
             let lease = Lease::read(&records, &environment.name).await.expect("a lease");
             let holder = lease.holder.filter(|holder| Some(holder.expires_at) > super::now());
             outcome.held.insert(name.clone(), holder.is_some());
@@ -325,6 +418,19 @@ impl World {
         }
         outcome
     }
+}
+
+/// Neither times nor numbers of requests; and what a change was called is not known if it was not seen.
+fn describe_schema(schema: &Schema) -> Vec<String> {
+    let changes = schema
+        .changes
+        .iter()
+        .map(|change| format!("{} by {}", change.schema, change.by));
+    let mut lines: Vec<String> = changes.collect();
+    let proofs = schema.compatible.iter();
+    lines.extend(proofs.map(|proof| format!("{} on {}: {:?}", proof.release, proof.schema, proof.proven_by)));
+    lines.extend(schema.begun.iter().map(|begun| format!("begun by {begun}")));
+    lines
 }
 
 fn describe(bytes: &[u8]) -> String {

@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use super::environment::Shifted;
+use super::load::Loaded;
 use super::test::Tested;
 use crate::build::Built;
 use crate::context::Context;
@@ -10,6 +11,7 @@ use crate::failure::Result;
 use crate::plan::config_digest;
 use crate::report::bytes;
 use contract::{Digest, ImageRef, ReleaseId};
+use pipeline::Identity;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -22,6 +24,8 @@ pub struct Evidence {
     pub tests_passed: u32,
     pub substitutes: Vec<String>,
     pub staging: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Loaded>,
     pub migrations: Vec<String>,
     /// Of the configuration it would run with.
     pub config: Digest,
@@ -36,7 +40,7 @@ pub struct Evidence {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Approved {
-    pub by: String,
+    pub by: Identity,
     /// `terminal`, `--yes` or `approve`.
     pub via: String,
     pub evidence: Digest,
@@ -75,6 +79,7 @@ pub async fn evidence(context: &Context, release: &Release, found: &Found, haste
         tests_passed: tested.passed,
         substitutes: release.substitutes.clone(),
         staging: staged.summary(),
+        load: staged.load.clone(),
         migrations: staged
             .migration
             .as_ref()
@@ -119,6 +124,10 @@ impl fmt::Display for Evidence {
             writeln!(f, "          with a substitute: {substitute}")?;
         }
         writeln!(f, "staging   {}", self.staging)?;
+        let load = self.load.as_ref().map(Loaded::lines).unwrap_or_default();
+        for (number, line) in load.iter().enumerate() {
+            writeln!(f, "{:<9} {line}", if number == 0 { "load" } else { "" })?;
+        }
         for line in &self.migrations {
             writeln!(f, "migration {line}")?;
         }
@@ -148,5 +157,21 @@ impl fmt::Display for Evidence {
             writeln!(f, "{:<9} {commit}", if number == 0 { "commits" } else { "" })?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_from_before_there_was_a_load_check_keeps_its_digest() {
+        let digest = Digest::of(b"image");
+        let before = format!(
+            r#"{{"release":"{}","image":"registry.example/shop@{digest}","image_size":1,"tests_passed":7,"substitutes":[],"staging":"1 host, 100%","migrations":[],"config":"{digest}","replaces":null,"commits":[],"dirty":false}}"#,
+            ReleaseId::from_parts(1, 0)
+        );
+        let read: Evidence = serde_json::from_str(&before).unwrap();
+        assert_eq!(read.digest(), Digest::of(before.as_bytes()));
     }
 }

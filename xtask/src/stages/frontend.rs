@@ -3,7 +3,7 @@
 use super::Outcome;
 use crate::context::Context;
 use crate::failure::{Failure, OrFail, Result};
-use crate::report::bytes;
+use crate::report::{bytes, counted};
 use crate::rollout::StepResult;
 use contract::{Digest, Fence, Generation, ReleaseId};
 use frontend::Site;
@@ -26,7 +26,7 @@ impl Outcome for Published {
     fn summary(&self) -> String {
         let sent = match self.sent {
             0 => "nothing new to send".to_owned(),
-            sent => format!("{sent} files sent ({})", bytes(self.sent_bytes)),
+            sent => format!("{} sent ({})", counted(sent, "file"), bytes(self.sent_bytes)),
         };
         format!("{} live, {sent}, {} unchanged", self.manifest.short(), self.unchanged)
     }

@@ -5,6 +5,8 @@ pub mod approval;
 pub mod environment;
 pub mod frontend;
 pub mod hook;
+pub mod load;
+pub mod migration;
 pub mod smoke;
 pub mod test;
 

@@ -1,5 +1,6 @@
 //! Versions that are wrong in every way the tool must survive, released over a good one, under load.
 
+use crate::ask::json;
 use crate::load::{Load, LoadReport};
 use crate::project::{Ended, Project, eventually};
 use std::time::Duration;
@@ -98,4 +99,66 @@ fn a_version_that_answers_500_is_rolled_back_after_a_handful() {
         "{:?}",
         load.failures.first()
     );
+}
+
+#[test]
+fn a_version_that_cannot_bear_the_load_of_staging_never_reaches_approval() {
+    let project = Project::fixture();
+    project.edit(
+        "pipeline.yaml",
+        "  staging:\n",
+        "  staging:\n    env: { clear: { FAULTY: \"yes\" } }\n    load: { rps: 50, duration: 2s, paths: [/api/work, /version], p99: 1s }\n",
+    );
+    project.commit("staging puts load on a version");
+    let plan = project.run(&["plan"]).expect(0).stdout;
+    assert!(
+        plan.contains("put 50 requests/s on it for 2s: GET /api/work, /version"),
+        "{plan}"
+    );
+    let good = project.released();
+
+    let mut fault = "none".to_owned();
+    let mut change = |to: &str| {
+        let line = |fault: &str| format!("const FAULT: &str = \"{fault}\"");
+        project.edit("src/main.rs", &line(&fault), &line(to));
+        project.commit(to);
+        fault = to.to_owned();
+    };
+    for (fault, evidence) in [
+        ("500", "expected at most 1% errors, found 50 in 100 requests"),
+        ("slow", "expected a p99 of at most 1s, found"),
+    ] {
+        change(fault);
+        let load = Load::gets(&project.routers_of("staging"), "/api/work");
+        let ended = project.run(&["release", "--yes"]);
+        let load = load.end();
+        println!("{fault}:\n{}", ended.all());
+        let ended = ended.expect(1);
+        for words in [
+            "the load check of `staging` failed",
+            evidence,
+            "running release: p50",
+            &format!("now: `staging` serves release {good}"),
+            "next: cargo xtask show",
+        ] {
+            assert!(ended.stderr.contains(words), "expected `{words}`: {}", ended.all());
+        }
+        assert!(!ended.stderr.contains("approval"), "{}", ended.all());
+        assert_eq!(load.failures, Vec::<String>::new(), "{} requests", load.sent);
+        assert!(load.sent > 500, "only {} requests: no load", load.sent);
+        for router in project.routers_of("staging") {
+            assert_eq!(json(&format!("{router}/version"))["release"], *good);
+        }
+    }
+
+    change("other");
+    let parked = project.run(&["release"]).expect(3);
+    println!("{}", parked.all());
+    for words in [
+        "100 requests at 50/s: p99",
+        "load      candidate: p50",
+        "running release: p50",
+    ] {
+        assert!(parked.stderr.contains(words), "expected `{words}`: {}", parked.all());
+    }
 }

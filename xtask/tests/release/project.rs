@@ -134,8 +134,12 @@ impl Project {
 
     /// Each production host's router.
     pub fn routers(&self) -> Vec<String> {
+        self.routers_of("production")
+    }
+
+    pub fn routers_of(&self, environment: &str) -> Vec<String> {
         let ground = self.ground();
-        let hosts = ground["environments"]["production"]["hosts"]
+        let hosts = ground["environments"][environment]["hosts"]
             .as_object()
             .unwrap()
             .clone();

@@ -144,7 +144,8 @@ async fn a_candidate_that_stays_unready_on_trial_gives_its_traffic_back_and_lose
     host.tell(2, "/unready").await;
     let failure = host.sees_failure().await;
     assert_eq!(failure.kind, FailureKind::NotReady);
-    assert!(failure.summary.contains("no database"), "{}", failure.summary);
+    let last = failure.evidence.last_probe.as_deref().unwrap_or_default();
+    assert!(last.contains("no database"), "{last}");
     host.sees("version 2 is gone", |seen| seen.versions.len() == 1).await;
     let (sent, failed) = load.end().await;
     assert!(sent > 2 && failed.is_empty(), "{sent} sent, failed: {failed:?}");

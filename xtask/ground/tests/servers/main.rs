@@ -6,4 +6,5 @@ mod engine;
 mod process;
 mod registry;
 mod site;
+mod store;
 mod support;

@@ -66,20 +66,27 @@ impl Ground {
     }
 
     pub fn s3(&self) -> aws_sdk_s3::Client {
+        self.s3_access().client()
+    }
+
+    pub fn s3_access(&self) -> store::S3Access {
         let keys = std::fs::read_to_string(self.dir.path().join(&self.config.bucket.keys)).unwrap();
         let mut lines = keys.lines();
-        self.s3_as(lines.next().unwrap(), lines.next().unwrap())
+        self.access_as(lines.next().unwrap(), lines.next().unwrap())
     }
 
     pub fn s3_as(&self, access_key: &str, secret_key: &str) -> aws_sdk_s3::Client {
-        let access = store::S3Access {
+        self.access_as(access_key, secret_key).client()
+    }
+
+    fn access_as(&self, access_key: &str, secret_key: &str) -> store::S3Access {
+        store::S3Access {
             region: "us-east-1".into(),
             endpoint: Some(format!("http://{}", self.config.bucket.listen[0])),
             access_key: access_key.to_owned(),
             secret_key: secret_key.to_owned(),
             session_token: None,
-        };
-        access.client()
+        }
     }
 
     pub fn dir(&self) -> &Path {

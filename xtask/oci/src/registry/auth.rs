@@ -1,7 +1,6 @@
 //! Answering a registry that asks who we are: with a password, or with a token fetched for the purpose.
 
 use super::challenge::{self, Challenge};
-use super::name::is_loopback;
 use super::transport::{Transport, expect, read_body, shown};
 use super::{CredentialSource, Login, Problem, RegistryError, Repository, Result, Secret};
 use base64::Engine as _;
@@ -120,7 +119,7 @@ impl TokenRequest {
                 ]);
                 fields.push(("refresh_token", token.reveal()));
                 transport
-                    .request(Method::POST, realm, 0)
+                    .request(Method::POST, realm, 0)?
                     .body(form(realm, &fields))
                     .header("content-type", "application/x-www-form-urlencoded")
             }
@@ -128,7 +127,7 @@ impl TokenRequest {
                 fields.extend(self.scopes.iter().map(|scope| ("scope", scope.as_str())));
                 let mut url = realm.clone();
                 url.query_pairs_mut().extend_pairs(&fields);
-                let request = transport.request(Method::GET, &url, 0);
+                let request = transport.request(Method::GET, &url, 0)?;
                 match login {
                     Some(Login::Password { username, password }) => {
                         request.header(AUTHORIZATION, basic(username, password)?)
@@ -186,7 +185,7 @@ fn safe_realm(realm: &str) -> std::result::Result<Url, Problem> {
     let url = Url::parse(realm).map_err(|_| Problem::Malformed {
         why: "its token server's address is not a URL".into(),
     })?;
-    let here = url.scheme() == "http" && url.host_str().is_some_and(is_loopback);
+    let here = url.scheme() == "http" && url.host_str().is_some_and(outside::is_here);
     if url.scheme() == "https" || here {
         Ok(url)
     } else {

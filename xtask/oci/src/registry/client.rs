@@ -101,7 +101,8 @@ impl Client {
         let mut credentials = self.auth.known(call.repository, call.access).filter(|_| ours);
         let mut asked_again = false;
         loop {
-            let request = prepare(self.transport.request(method.clone(), url, body_bytes));
+            let request = self.transport.request(method.clone(), url, body_bytes);
+            let request = prepare(request.map_err(|problem| call.failed(problem))?);
             let request = match &credentials {
                 Some(header) => request.header(AUTHORIZATION, header),
                 None => request,

@@ -1,8 +1,8 @@
 //! Where images are kept: a registry and a name in it.
 
 use contract::{Digest, ImageRef, ParseError};
+use outside::is_here;
 use std::fmt;
-use std::net::IpAddr;
 
 /// `host[:port]/path`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -52,7 +52,7 @@ impl Repository {
 
     /// Loopback registries speak plain HTTP, as for Docker's engine; all others HTTPS.
     pub(super) fn url(&self, tail: &str) -> String {
-        let scheme = if is_loopback(bare_host(&self.host)) {
+        let scheme = if is_here(bare_host(&self.host)) {
             "http"
         } else {
             "https"
@@ -72,12 +72,6 @@ impl fmt::Display for Repository {
     }
 }
 
-/// Whether a host, without its port, is this machine. An IPv6 address may stand in brackets.
-pub(super) fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
 fn bare_host(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((bare, _)) if !bare.contains(':') || bare.ends_with(']') => bare,
@@ -91,7 +85,7 @@ fn is_host(text: &str) -> bool {
     let port = text[bare.len()..].strip_prefix(':');
     let named = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
     let fits = if bare.starts_with('[') {
-        is_loopback(bare)
+        is_here(bare)
     } else {
         !bare.is_empty() && bare.chars().all(named)
     };

@@ -1,6 +1,5 @@
 //! HTTP: which connections are made, how long they may take, and what is trusted.
 
-use super::name::is_loopback;
 use super::{ClientOptions, Problem, Timeouts};
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Certificate, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url, redirect};
@@ -17,6 +16,8 @@ pub(super) struct Transport {
     direct: reqwest::Client,
     /// To others: through HTTPS_PROXY and its kin where set.
     outside: reqwest::Client,
+    /// What is wrong with those, where something is; whoever asks only this machine need not know.
+    misset: Option<String>,
     timeouts: Timeouts,
 }
 
@@ -35,25 +36,25 @@ impl Transport {
         Ok(Self {
             direct,
             outside: build(builder)?,
+            misset: outside::check().err().map(|misset| misset.to_string()),
             timeouts: options.timeouts,
         })
     }
 
     /// A request that may carry `body_bytes` either way.
-    pub(super) fn request(&self, method: Method, url: &Url, body_bytes: u64) -> RequestBuilder {
-        let client = if url.host_str().is_some_and(is_loopback) {
-            &self.direct
-        } else {
-            &self.outside
+    pub(super) fn request(&self, method: Method, url: &Url, body_bytes: u64) -> Result<RequestBuilder, Problem> {
+        let client = match &self.misset {
+            _ if url.host_str().is_some_and(outside::is_here) => &self.direct,
+            None => &self.outside,
+            Some(misset) => return Err(Problem::Local { why: misset.clone() }),
         };
         let transfer = Duration::from_secs(body_bytes / self.timeouts.min_bytes_per_second.max(1));
-        client
-            .request(method, url.clone())
-            .timeout(self.timeouts.answer + transfer)
+        let timeout = self.timeouts.answer + transfer;
+        Ok(client.request(method, url.clone()).timeout(timeout))
     }
 }
 
-/// With the system's roots, which SSL_CERT_FILE and SSL_CERT_DIR override. A machine that has none at all gets
+/// With the system's roots, which SSL_CERT_FILE and SSL_CERT_DIR replace. A machine that has none at all gets
 /// Mozilla's, so that even a bare container can build a client.
 fn build(builder: impl Fn() -> ClientBuilder) -> Result<reqwest::Client, Problem> {
     builder().build().or_else(|_| {
@@ -91,8 +92,8 @@ pub(super) fn follow(from: &Url, location: &str, what: &'static str) -> Result<U
         let _ = to.set_scheme("https");
         let _ = to.set_port(from.port());
     }
-    let from_here = from.host_str().is_some_and(is_loopback);
-    let stays_here = from_here && to.host_str().is_some_and(is_loopback);
+    let from_here = from.host_str().is_some_and(outside::is_here);
+    let stays_here = from_here && to.host_str().is_some_and(outside::is_here);
     match to.scheme() {
         "https" => Ok(to),
         "http" if stays_here => Ok(to),

@@ -14,6 +14,11 @@ pub trait Scalar {
     /// The names to choose from, where it is such a choice.
     const NAMES: &'static [&'static str] = &[];
 
+    /// What was probably meant by a text that is none of these values, where that is no choice of names.
+    fn meant(_: &str) -> Option<String> {
+        None
+    }
+
     /// For the sentence "expected …, found …".
     fn expected() -> String;
 
@@ -86,7 +91,10 @@ pub fn bad_value<T: Scalar>(value: &Value, at: At, name: &str) -> Problem {
             problem.help("put it in quotes, so that it is text")
         }
         Value::Text(text) if T::read(&without_quotes(text)).is_some() => problem.help("remove the quotes"),
-        Value::Text(text) => problem.nearest(text, T::NAMES),
+        Value::Text(text) => match T::meant(text) {
+            Some(meant) => problem.help(format!("did you mean `{meant}`?")),
+            None => problem.nearest(text, T::NAMES),
+        },
         _ => problem,
     }
 }

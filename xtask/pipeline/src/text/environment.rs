@@ -3,10 +3,11 @@
 use super::{Drain, Env, Health, Migrate};
 use crate::form::{Form, Key, Leaf, List, form};
 use crate::freeze::Freeze;
+use crate::identity::Identity;
 use crate::model::Method;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
-use crate::scalar::{HOUR, JsonPointer, MINUTE, Prose, SECOND, Time, UrlPath, Whole, Word};
+use crate::scalar::{HOUR, JsonPointer, MINUTE, Prose, SECOND, Time, UrlPath, Whole};
 use contract::{HostName, Weight};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -38,6 +39,8 @@ form! {
         memory_mb: Leaf<Whole<16, 1_048_576>>,
         /// Requests that must be answered as said, before the release goes on.
         smoke: List<Smoke>,
+        /// Requests put on a new version at a steady rate, before it gets traffic. Only in staging. Left out: none.
+        load: Load,
         /// Whether and how long a person is waited for. Default: production waits, staging does not.
         approval: Approval,
         /// How traffic moves to a new version. Default: 5 %, 25 %, 50 %, `2m` each, 100 %; in staging all at once.
@@ -84,14 +87,34 @@ form! {
 }
 
 form! {
+    /// Requests at a steady rate. An answer of 400 or above counts as an error, and so does none within 5 s.
+    Load {
+        /// How many a second, over all hosts and paths. Default: 20.
+        rps: Leaf<Whole<1, 1_000>>,
+        /// For how long. Default: `10s`.
+        duration: Leaf<Time<SECOND, { 5 * MINUTE }>>,
+        /// How they are asked for, without a body. Default: GET.
+        method: Leaf<Method>,
+        /// The paths asked for, one after the other.
+        paths: List<Leaf<UrlPath>>,
+        /// The longest that 99 of 100 may take. Left out: it is shown, not judged.
+        p99: Leaf<Time<1, { 5 * SECOND }>>,
+        /// Errors that are still fine. Default: `1%`.
+        max_error_rate: Leaf<Weight>,
+        /// How much longer `p99` may be than that of the running release. Left out: both are shown, not judged.
+        slower_by: Leaf<Time<1, { 5 * SECOND }>>,
+    }
+}
+
+form! {
     /// A person's yes.
     Approval {
         /// Whether it is asked for. Default: true.
         required: Leaf<bool>,
         /// When the question expires. Default: `24h`.
         timeout: Leaf<Time<MINUTE, { 720 * HOUR }>>,
-        /// Who may answer. Default: anyone.
-        approvers: List<Leaf<Word>>,
+        /// Who may answer: `mina`, an account of the machine; `github:mina-kim`; `aws:…`. Default: anyone.
+        approvers: List<Leaf<Identity>>,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::form::{Leaf, List, Map, form};
 use crate::model::{Occasion, Stage};
-use crate::scalar::{HOUR, Prose, SECOND, Time, VariableName};
+use crate::scalar::{HOUR, MINUTE, Prose, SECOND, Time, VariableName, Whole};
 
 form! {
     /// What fills an environment with demo data.
@@ -40,6 +40,28 @@ form! {
         timeout: Leaf<Time<SECOND, { 6 * HOUR }>>,
         /// More variables for it.
         env: Map<VariableName, Leaf<Prose>>,
+    }
+}
+
+form! {
+    /// Stages that are tried again when they fail. Production is not among them: a version that failed there is gone.
+    Retry {
+        /// Such as when a registry does not answer.
+        build: Tries,
+        /// Such as when an image cannot be pulled.
+        test: Tries,
+        /// Such as when a host does not answer.
+        staging: Tries,
+    }
+}
+
+form! {
+    /// How often, and when.
+    Tries {
+        /// How often it is tried again. Default: once.
+        times: Leaf<Whole<1, 5>>,
+        /// Before the first time; each other time twice as long, up to ten minutes. Default: `5s`.
+        pause: Leaf<Time<SECOND, { 10 * MINUTE }>>,
     }
 }
 

@@ -43,7 +43,8 @@ form! {
 }
 
 form! {
-    /// A command of the image that prepares the database.
+    /// A command of the image that prepares the database. It prints `applied NUMBER NAME` for each migration it applied, and
+    /// ends its last line with `the schema is at NUMBER`: `rollback` goes by both.
     Migrate {
         /// Arguments to the image.
         command: List<Leaf<Prose>>,

@@ -3,7 +3,7 @@
 use super::Check;
 use crate::form::{Field, Leaf, List};
 use crate::freeze::Freeze;
-use crate::model::{Approval, Canary, Environment, Method, Smoke, Step};
+use crate::model::{Approval, Canary, Environment, Load, Method, Smoke, Step};
 use crate::problem::{At, Problem};
 use crate::text;
 use contract::judge::Thresholds;
@@ -13,6 +13,7 @@ use std::time::Duration;
 
 const DEFAULT_STEP_BAKE: Duration = Duration::from_secs(120);
 const DEFAULT_SMOKE_DEADLINE: Duration = Duration::from_secs(15);
+const DEFAULT_LOAD_DURATION: Duration = Duration::from_secs(10);
 const DEFAULT_PRODUCTION_BAKE: Duration = Duration::from_secs(300);
 
 impl Check<'_> {
@@ -26,6 +27,7 @@ impl Check<'_> {
         let health = self.health(&settings.health.overlaid(&text.health), text.at);
         let canary = self.canary(&text.canary, text.at, name, users);
         let smoke = self.smoke(&text, name);
+        let load = self.load(&text.load, name, users);
         let env = self.env(&settings.env.overlaid(&text.env));
         let migrate = self.migrate(&settings.migrate.overlaid(&text.migrate));
         let drain = self.drain(&settings.drain.overlaid(&text.drain), text.at);
@@ -38,6 +40,7 @@ impl Check<'_> {
             drain,
             memory_mb: settings.memory_mb.overlaid(&text.memory_mb).value().map(u64::from),
             smoke: smoke?,
+            load: load?,
             approval: approval(&text.approval, users),
             canary: canary?,
             bake: text.bake.or(bake),
@@ -110,6 +113,28 @@ impl Check<'_> {
             }));
         }
         smoke.into_iter().collect()
+    }
+
+    fn load(&mut self, text: &Field<text::Load>, name: &str, users: bool) -> Option<Option<Load>> {
+        let Some(text) = text.given() else {
+            return Some(None);
+        };
+        if users {
+            let message = format!("`load` in {name}, where it would be load on users");
+            let expected = "expected it in `environments.staging`";
+            self.problems.push(Problem::new(text.at, message, expected));
+        }
+        let key = format!("environments.{name}.load.paths");
+        let paths = self.require(&key, &text.paths, text.at, "what to ask for")?;
+        Some(Some(Load {
+            rps: text.rps.or(20),
+            duration: text.duration.or(DEFAULT_LOAD_DURATION),
+            method: text.method.or(Method::Get),
+            paths: paths.items.iter().map(|path| path.value.clone()).collect(),
+            p99: text.p99.value(),
+            max_error_rate: text.max_error_rate.value().or(Weight::per_mille(10))?,
+            slower_by: text.slower_by.value(),
+        }))
     }
 
     fn canary(&mut self, text: &Field<text::Canary>, under: At, name: &str, users: bool) -> Option<Canary> {

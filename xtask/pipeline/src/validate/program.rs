@@ -3,14 +3,15 @@
 use super::Check;
 use super::build::words;
 use crate::form::{Field, Leaf, List};
-use crate::model::{Hook, Notify, Occasion, Program, When};
+use crate::model::{Hook, Notify, Occasion, Program, Retry, Stage, When};
 use crate::problem::{At, Problem};
 use crate::scalar::Prose;
+use crate::text::Tries;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Benchmarks that the tool has itself.
-const OWN_BENCHES: [&str; 1] = ["image"];
+const OWN_BENCHES: [&str; 2] = ["image", "engine"];
 
 impl Check<'_> {
     /// The outer `None` is a problem, the inner one an app without demo data.
@@ -76,6 +77,25 @@ impl Check<'_> {
             })
             .collect();
         read.into_iter().collect()
+    }
+
+    pub fn retry(&self) -> BTreeMap<Stage, Retry> {
+        let Some(text) = self.settings.retry.given() else {
+            return BTreeMap::new();
+        };
+        let stages = [
+            (Stage::Build, &text.build),
+            (Stage::Test, &text.test),
+            (Stage::Staging, &text.staging),
+        ];
+        let asked = stages
+            .into_iter()
+            .filter_map(|(stage, tries)| Some((stage, tries.given()?)));
+        let retry = |tries: &Tries| Retry {
+            times: tries.times.or(1),
+            pause: tries.pause.or(Duration::from_secs(5)),
+        };
+        asked.map(|(stage, tries)| (stage, retry(tries))).collect()
     }
 
     pub fn notify(&mut self) -> Option<Vec<Notify>> {

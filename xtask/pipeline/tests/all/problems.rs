@@ -211,6 +211,13 @@ fn help_says_what_to_type() {
     );
     assert_eq!(help("build: { port: \"80\" }"), "remove the quotes");
     assert_eq!(help("build: { builder: dokcer }"), "did you mean `docker`?");
+    let approvers = |name: &str| {
+        help(&format!(
+            "environments: {{ production: {{ approval: {{ approvers: [{name}] }} }} }}"
+        ))
+    };
+    assert_eq!(approvers("gihub:mina"), "did you mean `github:mina`?");
+    assert_eq!(approvers("\"@mina-kim\""), "did you mean `github:mina-kim`?");
     assert_eq!(help("enviroments: {}"), "did you mean `environments`?");
     assert_eq!(help("ground:"), "remove the line, or write `{}`");
     assert_eq!(help("notify: []"), "", "nothing that is near");
@@ -238,6 +245,39 @@ fn a_smoke_check_asks_and_expects_what_there_is() {
     check_one(
         "{ path: /, equals: «yes please }",
         &["`equals` without `pointer`; expected where in the answer it stands"],
+    );
+}
+
+#[test]
+fn a_load_check_is_bounded_and_stays_away_from_users() {
+    let staging = |load: &str| format!("environments: {{ staging: {{ load: {load} }} }}");
+    let rate = "bad value for `rps`; expected a whole number from 1 to 1000, found the number";
+    let time = |key: &str, range: &str, found: &str| {
+        format!("bad value for `{key}`; expected a time from {range} (such as `10s`, `1m30s`, `24h`), found `{found}`")
+    };
+    let path = "bad value for `paths`; expected a path that starts with `/`, found `version`";
+    for (load, expected) in [
+        ("{ paths: [/], rps: «0 }", format!("{rate} 0")),
+        ("{ paths: [/], rps: «1001 }", format!("{rate} 1001")),
+        (
+            "{ paths: [/], duration: «999ms }",
+            time("duration", "1s to 5m", "999ms"),
+        ),
+        ("{ paths: [/], duration: «6m }", time("duration", "1s to 5m", "6m")),
+        ("{ paths: [/], p99: «6s }", time("p99", "1ms to 5s", "6s")),
+        ("{ paths: [«version] }", path.to_owned()),
+    ] {
+        check("local", &staging(load), &[&expected]);
+    }
+    check(
+        "local",
+        "environments: { staging: { «load: { rps: 5 } } }",
+        &["missing key `environments.staging.load.paths`; expected what to ask for"],
+    );
+    check(
+        "local",
+        "environments: { production: { «load: { paths: [/] } } }",
+        &["`load` in production, where it would be load on users; expected it in `environments.staging`"],
     );
 }
 
@@ -391,7 +431,7 @@ fn an_unknown_profile_is_answered_with_those_there_are() {
 #[test]
 fn a_mistake_in_a_profile_that_is_not_asked_for_is_reported_too() {
     let expected = "unknown key `regsitry`; expected one of `source`, `build`, `registry`, `channel`, `store`, `env`, `health`, \
-                    `migrate`, `drain`, `memory_mb`, `test`, `environments`, `frontend`, `storage`, `seed`, `bench`, `hooks`, `notify`, `ground`";
+                    `migrate`, `drain`, `memory_mb`, `test`, `environments`, `frontend`, `storage`, `seed`, `bench`, `hooks`, `retry`, `notify`, `ground`";
     check("local", "profiles: { aws: { «regsitry: {} } }", &[expected]);
 }
 
@@ -422,6 +462,19 @@ fn without_the_ground_everything_real_must_be_named() {
 }
 
 #[test]
+fn a_stage_is_tried_again_a_few_times_and_production_never() {
+    check(
+        "local",
+        "test: { command: [make] }\nretry:\n  test: { times: «9, pause: «1h }\n  «production: { times: 1 }\n",
+        &[
+            "bad value for `times`; expected a whole number from 1 to 5, found the number 9",
+            "bad value for `pause`; expected a time from 1s to 10m (such as `10s`, `1m30s`, `24h`), found `1h`",
+            "unknown key `production`; expected one of `build`, `test`, `staging`",
+        ],
+    );
+}
+
+#[test]
 fn a_hook_stands_at_one_side_of_one_stage_and_whoever_is_told_has_a_name_not_an_address() {
     check(
         "local",
@@ -438,4 +491,25 @@ fn a_hook_stands_at_one_side_of_one_stage_and_whoever_is_told_has_a_name_not_an_
         "local",
     );
     assert!(problems[0].contains("expected an environment variable"), "{problems:?}");
+}
+
+#[test]
+fn an_approver_is_an_account_or_somebody_that_github_or_aws_knows() {
+    let expected = "an account's name, or `github:` or `aws:` and the name there, without spaces";
+    check(
+        "local",
+        "environments: { production: { approval: { approvers: [mina, github:mina-kim, \"aws:codepipeline/shop\", «gitlab:mina, \
+         «mina kim, «\"github:\", «7] } } }",
+        &[
+            &format!("bad value for `approvers`; expected {expected}, found `gitlab:mina`"),
+            &format!("bad value for `approvers`; expected {expected}, found `mina kim`"),
+            &format!("bad value for `approvers`; expected {expected}, found `github:`"),
+            &format!("bad value for `approvers`; expected {expected}, found the number 7"),
+        ],
+    );
+    let longest = "x".repeat(64);
+    let with =
+        |name: &str| format!("{SOUND}environments: {{ production: {{ approval: {{ approvers: [{name}] }} }} }}\n");
+    assert_eq!(problems(&with(&longest), "local"), Vec::<String>::new());
+    assert_eq!(problems(&with(&format!("{longest}x")), "local").len(), 1);
 }
