@@ -1,13 +1,13 @@
 //! What a release would do, as a value: printed by `plan`, carried out by `release`. Pure.
 
 mod at_most;
+mod does;
 
 use crate::failure::Failure;
-use crate::report::{bytes, counted};
 use contract::{Digest, EnvironmentName, ReleaseId};
 use jiff::Timestamp;
 use pipeline::Identity;
-use pipeline::model::{Builder, Environment, Frontend, Load, Pipeline, When};
+use pipeline::model::{Environment, Pipeline};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
@@ -157,7 +157,13 @@ pub fn plan(pipeline: &Pipeline, facts: &Facts) -> Plan {
         .filter(|running| running.source == facts.source && running.config == facts.config);
     let stages: Vec<PlannedStage> = StageName::ALL
         .into_iter()
-        .filter_map(|stage| plan_stage(stage, pipeline, facts))
+        .filter_map(|stage| {
+            Some(PlannedStage {
+                stage,
+                does: does::stage(stage, pipeline, facts)?,
+                at_most_s: at_most::stage(stage, pipeline).as_secs(),
+            })
+        })
         .collect();
     let working = stages.iter().filter(|planned| planned.stage != StageName::Approval);
     Plan {
@@ -171,175 +177,10 @@ pub fn plan(pipeline: &Pipeline, facts: &Facts) -> Plan {
     }
 }
 
-fn plan_stage(stage: StageName, pipeline: &Pipeline, facts: &Facts) -> Option<PlannedStage> {
-    let production = &pipeline.production;
-    let does = match stage {
-        StageName::Source => vec![source_line(facts)],
-        StageName::Build => vec![build_line(pipeline, facts)],
-        StageName::Test => plan_test(pipeline),
-        StageName::Staging => plan_environment(pipeline, &pipeline.staging, facts.staging.as_ref()),
-        StageName::Approval => {
-            let approval = production.approval.as_ref()?;
-            let by = match approval.approvers.as_slice() {
-                [] => "anyone".to_owned(),
-                approvers => names(approvers),
-            };
-            vec![format!("wait for approval by {by}")]
-        }
-        StageName::Production => {
-            let mut does = plan_environment(pipeline, production, facts.production.as_ref());
-            for freeze in &production.freeze {
-                if let Some(until) = freeze.until(facts.now) {
-                    does.insert(0, format!("stop here until {until}: frozen ({freeze})"));
-                }
-            }
-            does
-        }
-        StageName::Frontend => plan_frontend(pipeline.frontend.as_ref()?, facts.upload),
-        StageName::Bake => vec![format!(
-            "watch production for {}, then stop the previous version",
-            span(production.bake)
-        )],
-    };
-    let hooks = pipeline
-        .hooks
-        .iter()
-        .filter(|hook| hook.stage.as_str() == stage.as_str());
-    let hooks = hooks.map(|hook| {
-        let when = match hook.when {
-            When::Before => "before",
-            When::After => "after",
-        };
-        format!("run `{}` {when} it", hook.command.join(" "))
-    });
-    Some(PlannedStage {
-        stage,
-        does: does.into_iter().chain(hooks).collect(),
-        at_most_s: at_most::stage(stage, pipeline).as_secs(),
-    })
-}
-
 /// Of those who may approve.
 pub fn names(approvers: &[Identity]) -> String {
     let names: Vec<String> = approvers.iter().map(Identity::to_string).collect();
     names.join(", ")
-}
-
-fn source_line(facts: &Facts) -> String {
-    let branch = facts.source.branch.as_deref().unwrap_or("no branch");
-    format!("commit {} on {branch}", facts.source.short())
-}
-
-fn build_line(pipeline: &Pipeline, facts: &Facts) -> String {
-    let registry = pipeline
-        .registry
-        .repository
-        .as_deref()
-        .unwrap_or("the embedded registry");
-    let builder = match pipeline.build.builder {
-        Builder::Docker => "docker",
-        Builder::Native | Builder::Auto => "native",
-    };
-    let running = facts.production.as_ref().and_then(|running| running.image_bytes);
-    let size = running.map(|size| format!("; the image that runs now has {}", bytes(size)));
-    format!(
-        "build {} for linux/amd64 ({builder}), push to {registry} what of it is not there{}",
-        pipeline.build.package,
-        size.unwrap_or_default()
-    )
-}
-
-fn plan_test(pipeline: &Pipeline) -> Vec<String> {
-    let test = &pipeline.test;
-    let mut does: Vec<String> = test
-        .services
-        .iter()
-        .map(|(name, service)| format!("start {name} ({}), wait until healthy", service.image))
-        .collect();
-    does.push("start the built image by digest beside it".to_owned());
-    does.push(format!("run `{}` against it", test.command.join(" ")));
-    does
-}
-
-fn plan_environment(pipeline: &Pipeline, environment: &Environment, running: Option<&Running>) -> Vec<String> {
-    let mut does = Vec::new();
-    let hosts: Vec<&str> = environment.hosts.iter().map(|host| host.as_str()).collect();
-    if environment.migrate.is_some() {
-        does.push(format!(
-            "migrate the database, from {}: what the image finds pending",
-            hosts.first().unwrap_or(&"no host")
-        ));
-    }
-    does.push(format!("start beside what runs on {}", hosts.join(", ")));
-    if !environment.smoke.is_empty() {
-        let checks = counted(environment.smoke.len() * hosts.len(), "smoke check");
-        does.push(format!("make {checks}, before users meet it"));
-    }
-    // Hosts other than the ground's are not reached from here.
-    let load = environment.load.as_ref().filter(|_| pipeline.ground.is_some());
-    does.extend(load.map(|load| load_line(load, running)));
-    let steps: Vec<String> = environment
-        .canary
-        .steps
-        .iter()
-        .map(|step| match step.bake {
-            Duration::ZERO => step.weight.to_string(),
-            bake => format!("{} for {}", step.weight, span(bake)),
-        })
-        .collect();
-    match running {
-        Some(running) => does.push(format!("shift traffic from {}: {}", running.release, steps.join(" → "))),
-        None => does.push("take all traffic at once: nothing runs there yet".to_owned()),
-    }
-    does
-}
-
-fn load_line(load: &Load, running: Option<&Running>) -> String {
-    let both = running.map_or(String::new(), |running| format!(", and on {}", running.release));
-    let mut limits: Vec<String> = load
-        .p99
-        .iter()
-        .map(|p99| format!("p99 at most {}", span(*p99)))
-        .collect();
-    limits.extend(
-        load.slower_by
-            .iter()
-            .map(|slower_by| format!("by at most {} slower", span(*slower_by))),
-    );
-    limits.push(format!("at most {} errors", load.max_error_rate));
-    format!(
-        "put {} requests/s on it for {}{both}: {} {}; {}",
-        load.rps,
-        span(load.duration),
-        load.method.as_str(),
-        load.paths.join(", "),
-        limits.join(", ")
-    )
-}
-
-fn plan_frontend(asked: &Frontend, upload: Option<Upload>) -> Vec<String> {
-    let bucket = asked.bucket.as_deref().unwrap_or("the embedded bucket");
-    let send = match upload {
-        None => String::new(),
-        Some(Upload {
-            files: 0, unchanged, ..
-        }) => format!(" (nothing new to send, {} there)", counted(unchanged, "file")),
-        Some(Upload {
-            files,
-            bytes: size,
-            unchanged,
-        }) => format!(
-            " ({} to send, {}; {unchanged} there)",
-            counted(files, "file"),
-            bytes(size)
-        ),
-    };
-    let entry = &asked.entry;
-    vec![
-        format!("publish {} to {bucket}{send}, then flip {entry}", asked.dir.display()),
-        format!("invalidate 2 paths, / and /{entry}; compare what is served"),
-        format!("keep the assets of {} releases", asked.keep_releases),
-    ]
 }
 
 /// `3s`, `5m`, `1h`: as pipeline.yaml writes them.
@@ -434,53 +275,4 @@ pub fn find_environment<'a>(pipeline: &'a Pipeline, name: &str) -> Result<&'a En
             .why(format!("known: {}", known.join(", ")))
             .next("cargo xtask status")
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::stages::load::GIVEN_UP_AFTER;
-
-    #[test]
-    fn a_load_check_is_announced_and_its_time_counted() {
-        let staging = |load: &str| {
-            let text =
-                format!("version: 1\napp: shop\ntest: {{ command: [ok] }}\nenvironments: {{ staging: {load} }}\n");
-            let pipeline = pipeline::load("pipeline.yaml", &text, "local").unwrap();
-            let source = SourceFacts {
-                commit: "1".repeat(40),
-                branch: None,
-                dirty: None,
-            };
-            let config = config_digest(&pipeline);
-            let facts = Facts {
-                now: Timestamp::UNIX_EPOCH,
-                source: source.clone(),
-                config,
-                staging: Some(Running {
-                    release: ReleaseId::from_parts(1, 0),
-                    source,
-                    config,
-                    image_bytes: None,
-                }),
-                production: None,
-                begun: None,
-                upload: None,
-            };
-            let stages = plan(&pipeline, &facts).stages;
-            stages
-                .into_iter()
-                .find(|planned| planned.stage == StageName::Staging)
-                .unwrap()
-        };
-        let without = staging("{}");
-        let with = staging("{ load: { rps: 50, duration: 30s, paths: [/a, /b], p99: 300ms } }");
-        let announced: Vec<&String> = with.does.iter().filter(|line| !without.does.contains(line)).collect();
-        let running = ReleaseId::from_parts(1, 0);
-        let expected = format!(
-            "put 50 requests/s on it for 30s, and on {running}: GET /a, /b; p99 at most 300ms, at most 1% errors"
-        );
-        assert_eq!(announced, [&expected]);
-        assert_eq!(with.at_most_s - without.at_most_s, 30 + GIVEN_UP_AFTER.as_secs());
-    }
 }

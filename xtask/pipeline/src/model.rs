@@ -41,6 +41,16 @@ impl Pipeline {
         let retry = self.retry.iter().find(|(tried, _)| tried.as_str() == stage);
         retry.map(|(_, retry)| retry.pauses()).into_iter().flatten()
     }
+
+    /// Before and after a stage, in their order.
+    pub fn hooks_of(&self, stage: &str) -> impl Iterator<Item = &Hook> {
+        self.hooks.iter().filter(move |hook| hook.stage.as_str() == stage)
+    }
+
+    /// What an environment is put under; hosts other than the ground's are not reached from here.
+    pub fn load_of<'a>(&self, environment: &'a Environment) -> Option<&'a Load> {
+        environment.load.as_ref().filter(|_| self.ground.is_some())
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]

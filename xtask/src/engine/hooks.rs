@@ -9,8 +9,8 @@ impl Run<'_> {
     /// Those before or after a stage, in their order; the first that fails is the last.
     pub(super) async fn hooks(&self, when: When, stage: StageName) -> Result<()> {
         let context = self.context;
-        let hooks = context.pipeline.hooks.iter();
-        for hook in hooks.filter(|hook| hook.when == when && hook.stage.as_str() == stage.as_str()) {
+        let hooks = context.pipeline.hooks_of(stage.as_str());
+        for hook in hooks.filter(|hook| hook.when == when) {
             let told = self.told(hook);
             context.providers.hook(context, &self.release, hook, told).await?;
         }

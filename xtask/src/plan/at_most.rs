@@ -17,7 +17,8 @@ const SEND_WITHIN: Duration = Duration::from_secs(900);
 const VERIFY_WITHIN: Duration = Duration::from_secs(120);
 
 pub fn stage(stage: StageName, pipeline: &Pipeline) -> Duration {
-    let once = hooks(stage, pipeline) + work(stage, pipeline);
+    let hooks = pipeline.hooks_of(stage.as_str()).map(|hook| hook.timeout);
+    let once = hooks.sum::<Duration>() + work(stage, pipeline);
     let again = pipeline.pauses(stage.as_str()).map(|pause| pause + once);
     once + again.sum::<Duration>()
 }
@@ -37,14 +38,6 @@ fn work(stage: StageName, pipeline: &Pipeline) -> Duration {
         StageName::Frontend => SEND_WITHIN + INVALIDATED_WITHIN + VERIFY_WITHIN,
         StageName::Bake => SHIFT_WITHIN + production.bake + settle(production),
     }
-}
-
-fn hooks(stage: StageName, pipeline: &Pipeline) -> Duration {
-    let hooks = pipeline
-        .hooks
-        .iter()
-        .filter(|hook| hook.stage.as_str() == stage.as_str());
-    hooks.map(|hook| hook.timeout).sum()
 }
 
 fn test(pipeline: &Pipeline) -> Duration {
@@ -69,9 +62,8 @@ fn environment(environment: &Environment) -> Duration {
     migration + settle(environment) + checks + steps.sum::<Duration>()
 }
 
-/// Hosts other than the ground's are not reached from here.
 fn load(pipeline: &Pipeline) -> Duration {
-    let load = pipeline.staging.load.as_ref().filter(|_| pipeline.ground.is_some());
+    let load = pipeline.load_of(&pipeline.staging);
     load.map_or(Duration::ZERO, |load| load.duration + GIVEN_UP_AFTER)
 }
 

@@ -140,10 +140,8 @@ pub async fn shift(
         None => None,
     };
     rollout.start_beside().await?;
-    let smoke_checks = context
-        .providers
-        .smoke(context, environment, rollout.candidate())
-        .await?;
+    let smoke_checks = context.providers.smoke(context, environment, rollout.candidate());
+    let smoke_checks = rollout.hold(context.report.interrupt.cuts(smoke_checks)).await?;
     let load = put_load(context, environment, rollout).await?;
     let steps = rollout.shift(&environment.canary, reached).await?;
     Ok(Shifted {

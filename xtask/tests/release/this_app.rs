@@ -28,6 +28,20 @@ fn this_app() -> Project {
     project
 }
 
+const TESTS: &str = "command: [cargo, test, --quiet, --package, api-tests, --test, api]";
+const NO_TESTS: &str = "command: [\"true\"]";
+
+/// Where they are not the point, and were run by another release.
+fn leave_out_tests(project: &Project) {
+    project.edit("pipeline.yaml", TESTS, NO_TESTS);
+    project.commit("without its tests");
+}
+
+fn take_tests_in(project: &Project) {
+    project.edit("pipeline.yaml", NO_TESTS, TESTS);
+    project.commit("with its tests");
+}
+
 /// Releases with the build cache of this repository.
 fn release(project: &Project) -> Value {
     let mut command = project.command(&["release", "--yes", "--json"]);

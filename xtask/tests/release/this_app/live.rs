@@ -1,6 +1,6 @@
 //! A change goes live under load.
 
-use super::{call, member, release, this_app, two_releases, with_photo};
+use super::{call, leave_out_tests, member, release, take_tests_in, this_app, two_releases, with_photo};
 use crate::ask::request;
 use crate::load::{Ask, Load};
 use serde_json::{Value, json};
@@ -94,7 +94,9 @@ fn a_changed_line_goes_live_under_load_without_a_failed_request_while_both_relea
     project.edit("pipeline.yaml", "bake: 3s", "bake: 5s");
     project.edit("pipeline.yaml", "weight: 50%, bake: 5s", "weight: 50%, bake: 60s");
     project.commit("longer steps");
+    leave_out_tests(&project);
     let first = release(&project);
+    take_tests_in(&project);
     let url = project.url("production");
     let token = member(&url);
     let photo = photo(&url, &token);
@@ -105,13 +107,13 @@ fn a_changed_line_goes_live_under_load_without_a_failed_request_while_both_relea
     let load = Load::start(
         &project.routers(),
         8,
-        // Beside it, the release has a compiler and tests to run.
-        Duration::from_millis(10),
+        // Enough for each step to say something; beside it, the release has a compiler and tests to run.
+        Duration::from_millis(40),
         reads_and_writes(token, photo, run.clone()),
     );
     let second = std::thread::scope(|scope| {
         let second = scope.spawn(|| release(&project));
-        two_releases::work_together(&project, first["id"].as_str().unwrap());
+        two_releases::work_together(&project, first["id"].as_str().unwrap(), || second.is_finished());
         second.join().unwrap()
     });
     let report = load.end();
