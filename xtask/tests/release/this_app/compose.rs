@@ -118,7 +118,7 @@ fn written(project: &Project, name: &str, database: &serde_json::Value) -> PathB
 #[test]
 fn the_compose_file_starts_the_app_once_its_database_is_healthy() {
     let project = this_app();
-    let app = built(&project, &super::cache::usual());
+    let app = built(&project);
     let ids = project.docker(&["ps", "--quiet", "--filter", "label=xtask.service"]);
     let image = docker(&["inspect", "--format", "{{.Image}}", ids.lines().next().unwrap()]);
     let describe = "{{index .RepoTags 0}} {{index .Config.Labels \"xtask.substitute\"}}";

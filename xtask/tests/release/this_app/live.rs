@@ -108,7 +108,7 @@ fn a_changed_line_goes_live_under_load_without_a_failed_request_while_both_relea
         &project.routers(),
         8,
         // Enough for each step to say something; beside it, the release has a compiler and tests to run.
-        Duration::from_millis(40),
+        Duration::from_millis(80),
         reads_and_writes(token, photo, run.clone()),
     );
     let second = std::thread::scope(|scope| {
