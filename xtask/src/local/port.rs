@@ -1,7 +1,54 @@
 //! Loopback ports.
 
-use std::net::{Ipv4Addr, TcpListener};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
+use std::net::{Ipv4Addr, SocketAddr};
 
+/// Looks without listening: whoever is about to take the port must not find it taken by who only looks.
 pub fn is_free(port: u16) -> bool {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+    is_free_at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+}
+
+fn is_free_at(address: SocketAddr) -> bool {
+    let made = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+    let tried = made.and_then(|socket| {
+        // Two that have said so may be bound to one address, as long as neither listens.
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+        bind(&socket, &address)
+    });
+    tried.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    #[test]
+    fn a_port_is_free_until_somebody_listens_there() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(!is_free(port));
+        drop(listener);
+        assert!(is_free(port));
+    }
+
+    #[test]
+    fn who_looks_whether_a_port_is_free_is_in_nobodys_way() {
+        // An address of our own, so that other tests are not in the way either.
+        let [_, a, b, c] = std::process::id().to_be_bytes();
+        let address = SocketAddr::from(([127, a | 1, b, c | 1], 18_100));
+        let (is_over, seen_taken) = (AtomicBool::new(false), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Relaxed) {
+                    seen_taken.fetch_or(!is_free_at(address), Relaxed);
+                }
+            });
+            let refused = (0..5_000).filter(|_| TcpListener::bind(address).is_err()).count();
+            is_over.store(true, Relaxed);
+            assert_eq!(refused, 0, "of 5,000 listeners");
+        });
+        assert!(seen_taken.load(Relaxed), "the two never met");
+    }
 }
