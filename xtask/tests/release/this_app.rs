@@ -15,9 +15,23 @@ use crate::project::Project;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// As from a shell: told about the package of these tests, it would compile again what looks at such variables.
+fn cargo() -> Command {
+    let mut cargo = Command::new("cargo");
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") || text == "CARGO_PRIMARY_PACKAGE" {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo.current_dir(repository());
+    cargo
 }
 
 /// A copy of this repository as git sees it, with its changes.

@@ -1,8 +1,7 @@
 //! The app's own tests that need a database server.
 
 use super::server::{Server, certificates};
-use super::{repository, this_app};
-use std::process::Command;
+use super::{cargo, repository, this_app};
 
 /// Runs one of the app's own tests that the workspace's leave out, because it needs more than a checkout.
 fn expect_passed(test: &str, variables: &[(&str, &str)]) {
@@ -11,11 +10,10 @@ fn expect_passed(test: &str, variables: &[(&str, &str)]) {
         .lines()
         .find_map(|line| line.trim().strip_prefix("package: "))
         .unwrap();
-    let mut tests = Command::new("cargo");
+    let mut tests = cargo();
     tests.args(["test", "--quiet", "--package", package, "--test", test]);
     tests.args(["--", "--test-threads=1"]);
-    let tests = tests.current_dir(repository()).envs(variables.iter().copied());
-    let output = tests.output().unwrap();
+    let output = tests.envs(variables.iter().copied()).output().unwrap();
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success(),

@@ -1,6 +1,6 @@
 //! The released app held against the document that it serves, and its pages in a browser.
 
-use super::{leave_out_tests, member, release, repository, this_app};
+use super::{cargo, leave_out_tests, member, release, repository, this_app};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -19,9 +19,9 @@ fn the_released_app_does_what_its_document_says_and_its_pages_work_in_a_browser(
     release(&project);
     let url = project.url("production");
 
-    let mut browser = Command::new("cargo");
+    let mut browser = cargo();
     browser.args(["test", "--quiet", "--package", "api-tests", "--test", "browser"]);
-    run(browser.current_dir(repository()).env("BASE_URL", &url));
+    run(browser.env("BASE_URL", &url));
 
     let python = python();
     let document = repository().join("app/openapi.json");
