@@ -2,6 +2,8 @@
 
 use crate::plan::StageName;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pipeline::{HOUR, SECOND, Time};
+use std::time::Duration;
 
 /// From a commit to live production traffic.
 #[derive(Debug, Parser)]
@@ -47,6 +49,18 @@ pub enum Command {
     },
     /// Let it run again what it settled on last
     Start { environment: String },
+    /// Run a command once, with the image, configuration and secrets of what an environment runs
+    ///
+    /// A container of its own runs it on one host, beside what serves, and is removed afterwards. CMD and ARGS are given to
+    /// the image's entry point, as by `docker run`. They are kept for good with who asked and how it ended (`show ID`), and
+    /// whoever may read the channel can read them: put no secret there, the command has those of the environment in its
+    /// variables.
+    ///
+    /// Ends with the command's own exit code, and with 124 if the command took too long. What the tool itself could not do
+    /// ends with its usual codes and a line that begins with `error:`: 2 nothing was run, 4 the environment is being
+    /// changed, 5 it is not known whether it ran, 130 the wait was ended and the command was not. `--json` tells them apart
+    /// by the event `executed`, which is there if the command ended.
+    Exec(ExecArgs),
     /// Take an environment's lease from a release whose machine is gone for good
     Unlock {
         environment: String,
@@ -60,8 +74,8 @@ pub enum Command {
     Releases,
     /// One release: what it is and what it did
     Show { id: String },
-    /// What the programs of a stage printed
-    Logs { id: String, stage: Option<StageName> },
+    /// What the programs of a stage printed, or with --app what the app prints on an environment's hosts
+    Logs(LogsArgs),
     /// What is in the way of a release, and what to type about it
     Doctor {
         /// Install what is missing, where that is known how
@@ -82,13 +96,12 @@ pub enum Command {
     },
     /// Run the tests, by tier
     Test(TestArgs),
+    /// Look for inputs that agents and routers cannot bear
+    Fuzz(FuzzArgs),
     /// Fill an environment with demo data
     Seed(SeedArgs),
     /// Measure, against a peer in the same run
-    Bench {
-        /// Of `image`, `engine`, and those in pipeline.yaml; all without a name
-        name: Vec<String>,
-    },
+    Bench(BenchArgs),
     /// A script that completes these commands in a shell
     Completions { shell: Shell },
     /// What that script asks on TAB
@@ -157,6 +170,55 @@ pub struct RollbackArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// A release; with --app an environment
+    #[arg(value_name = "ID|ENV")]
+    pub id: String,
+    #[arg(conflicts_with = "app")]
+    pub stage: Option<StageName>,
+    /// What the app itself prints, on every host; also while a release is under way
+    #[arg(long)]
+    pub app: bool,
+    /// Go on with what is printed from now on; of a stage, until its release ends
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only what this one prints
+    #[arg(long, value_name = "VERSION", requires = "app")]
+    pub version: Option<Which>,
+    /// So many of the last lines of each container, at most 1000
+    #[arg(long, value_name = "N", requires = "app", default_value_t = 100, value_parser = clap::value_parser!(u32).range(..=1000))]
+    pub lines: u32,
+    /// Only on this host
+    #[arg(long, value_name = "HOST", requires = "app")]
+    pub host: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Which {
+    Stable,
+    Candidate,
+}
+
+#[derive(Debug, Args)]
+pub struct ExecArgs {
+    pub environment: String,
+    /// The host that runs it; the environment's first unless named
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// Stop the command if it takes longer, from 1s to 1h
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = timeout)]
+    pub timeout: Duration,
+    /// What to run
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    type Timeout = Time<SECOND, HOUR>;
+    Timeout::parse(text).ok_or_else(|| format!("expected a time {}, such as `30s`", Timeout::bounds()))
+}
+
+#[derive(Debug, Args)]
 pub struct SeedArgs {
     /// `staging` or `production`. Left out on the local ground: production, which is what the site shows
     pub environment: Option<String>,
@@ -190,11 +252,34 @@ pub enum LocalCommand {
 pub enum KeysCommand {
     /// Make the first signing key and the set of keys hosts trust
     New,
+    /// Sign with a new key from now on; hosts go on trusting the one before
+    Rotate,
+    /// Let hosts trust no key but the one that signs
+    Retire,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Of `image`, `engine`, `router`, and those in pipeline.yaml; all without a name
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Install Debian packages that a peer comes in
+    #[arg(long)]
+    pub install: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct FuzzArgs {
+    /// Of `admin`, `agent-state`, `desired`, `head`, `observed`, `router-state`; all without a name
+    pub targets: Vec<String>,
+    /// For each of them
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub seconds: u32,
 }
 
 #[derive(Debug, Args)]
 pub struct TestArgs {
-    /// Of `unit`, `registries`, `stores`, `release`, `api`; all without a name
+    /// Of `unit`, `registries`, `stores`, `release`, `api`, all without a name; and `soak` and `hosts`, which take long
     pub tiers: Vec<String>,
     /// Install Debian packages that a tier needs
     #[arg(long)]

@@ -194,6 +194,12 @@ pub async fn ask(program: &str, args: &[&str], folder: &Path) -> Result<Option<S
     Ok(finished.success.then(|| finished.stdout.trim_end().to_owned()))
 }
 
+/// Whether this could be started by its name alone.
+pub fn is_on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

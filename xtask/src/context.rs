@@ -2,7 +2,7 @@
 
 use crate::engine::Records;
 use crate::failure::{Failure, OrFail, Result};
-use crate::keys;
+use crate::keys::{self, Signer};
 use crate::local::{self, Ground};
 use crate::project::Project;
 use crate::providers::{Providers, Real};
@@ -10,7 +10,7 @@ use crate::redact;
 use crate::report::Report;
 use crate::summary;
 use channel::Channel;
-use contract::{ChannelPlace, EnvironmentName, SigningKey};
+use contract::{ChannelPlace, EnvironmentName};
 use docker::Docker;
 use pipeline::model::Pipeline;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ pub struct Context {
     pub docker: Docker,
     /// The embedded ground, up; `None` where the profile names real hosts.
     pub ground: Option<Ground>,
-    pub key: SigningKey,
+    pub key: Signer,
     pub records: Records,
     pub providers: Box<dyn Providers>,
     /// Where CI wants to be told in Markdown.

@@ -31,6 +31,8 @@ pub struct Failure {
     pub world: Option<String>,
     /// The command to type next.
     pub next: Option<String>,
+    /// What a command of the user's ended with: passed on instead of a code of ours.
+    pub passed_on: Option<u8>,
 }
 
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -43,6 +45,7 @@ impl Failure {
             why: Vec::new(),
             world: None,
             next: None,
+            passed_on: None,
         }
     }
 
@@ -73,6 +76,16 @@ impl Failure {
         self.exit = exit;
         self
     }
+
+    pub fn passing_on(mut self, code: u8) -> Self {
+        self.passed_on = Some(code);
+        self
+    }
+
+    /// What this process ends with.
+    pub fn code(&self) -> u8 {
+        self.passed_on.unwrap_or(self.exit as u8)
+    }
 }
 
 impl fmt::Display for Failure {
@@ -80,6 +93,7 @@ impl fmt::Display for Failure {
         let label = match self.exit {
             Exit::Parked => "parked",
             Exit::Cancelled => "cancelled",
+            _ if self.passed_on.is_some() => "ended",
             _ => "error",
         };
         write!(f, "{label}: {}", self.what)?;

@@ -1,7 +1,7 @@
 //! New identifiers and other randomness.
 
 use crate::clock;
-use contract::{ReleaseId, RolloutId, TaskId};
+use contract::{AskId, ReleaseId, RolloutId, TaskId};
 
 fn now_ms() -> u64 {
     u64::try_from(clock::now().as_millisecond()).unwrap_or(0)
@@ -17,6 +17,10 @@ pub fn new_rollout() -> RolloutId {
 
 pub fn new_task() -> TaskId {
     TaskId::from_parts(now_ms(), rand::random())
+}
+
+pub fn new_ask() -> AskId {
+    AskId::from_parts(now_ms(), rand::random())
 }
 
 /// Eight hexadecimal digits: tells this project's containers and networks from those of others on the same engine.

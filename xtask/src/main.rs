@@ -12,6 +12,7 @@ mod failure;
 mod files;
 mod gate;
 mod git;
+mod hearing;
 mod http;
 mod ids;
 mod install;
@@ -19,6 +20,7 @@ mod interrupt;
 mod keys;
 mod local;
 mod notify;
+mod plain;
 mod plan;
 mod preflight;
 mod project;
@@ -72,7 +74,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             report.failure(&failure);
-            ExitCode::from(failure.exit as u8)
+            ExitCode::from(failure.code())
         }
     }
 }
@@ -97,16 +99,18 @@ async fn dispatch(cli: Cli, report: &Report) -> Result<()> {
         Command::Rollback(args) => commands::rollback::rollback(profile, args, report).await,
         Command::Stop { environment, yes } => commands::stop::stop(profile, &environment, yes, report).await,
         Command::Start { environment } => commands::stop::start(profile, &environment, report).await,
+        Command::Exec(args) => commands::exec::exec(profile, args, report).await,
         Command::Unlock { environment, yes } => commands::unlock::unlock(profile, &environment, yes, report).await,
         Command::Status => commands::status::status(profile, report).await,
         Command::Releases => commands::releases::releases(profile, report).await,
         Command::Show { id } => commands::releases::show(profile, &id, report).await,
-        Command::Logs { id, stage } => commands::releases::logs(profile, &id, stage, report).await,
+        Command::Logs(args) => commands::logs::logs(profile, args, report).await,
         Command::Doctor { install } => commands::doctor::doctor(profile, install, report).await,
         Command::Local(command) => commands::local::local(profile, command, report).await,
-        Command::Keys(command) => commands::keys::keys(&command, report),
+        Command::Keys(command) => commands::keys::keys(profile, &command, report).await,
         Command::Schema { check } => commands::schema::schema(check, report),
         Command::Test(args) => commands::test::test(args, report).await,
+        Command::Fuzz(args) => commands::fuzz::fuzz(args, report).await,
         Command::Seed(args) => commands::seed::seed(profile, args, report).await,
         Command::Completions { shell } => {
             commands::completions::completions(shell, report);
@@ -116,7 +120,7 @@ async fn dispatch(cli: Cli, report: &Report) -> Result<()> {
             commands::completions::complete(&words).await;
             Ok(())
         }
-        Command::Bench { name } => commands::bench::bench(profile, &name, report).await,
+        Command::Bench(args) => commands::bench::bench(profile, &args, report).await,
     }
 }
 

@@ -165,7 +165,7 @@ impl Report {
     pub fn failure(&self, failure: &Failure) {
         *self.lock() = None;
         if self.mode == Mode::Json {
-            let code = failure.exit as i32;
+            let code = failure.code();
             let Failure {
                 what, why, world, next, ..
             } = failure;
@@ -221,8 +221,14 @@ impl Report {
     pub fn data<T: Serialize>(&self, event: &str, text: &str, data: T) {
         match self.mode {
             Mode::Json => self.line(event, data),
+            _ if text.is_empty() => {}
             _ => self.screen.give(&format!("{}\n", text.trim_end_matches('\n'))),
         }
+    }
+
+    /// Whether nobody reads `data` any more.
+    pub fn reader_is_gone(&self) -> bool {
+        self.screen.reader_is_gone()
     }
 
     fn stage_line(&self, mark: char, colour: &str, stage: StageName, text: &str) {

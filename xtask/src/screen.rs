@@ -1,9 +1,12 @@
 //! Where a command says what it has to say. Whatever goes out here is free of known secrets.
 
 use crate::redact;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const USUAL_WIDTH: usize = 80;
 const NARROWEST: usize = 20;
+
+static READER_IS_GONE: AtomicBool = AtomicBool::new(false);
 
 #[derive(Debug, Clone)]
 pub enum Screen {
@@ -41,7 +44,7 @@ impl Screen {
     /// Progress and trouble: to stderr.
     pub fn tell(&self, text: &str) {
         match self {
-            Self::Standard => send(std::io::stderr(), text),
+            Self::Standard => drop(send(std::io::stderr(), text)),
             Self::Nowhere => {}
             #[cfg(test)]
             Self::Kept { text: kept, .. } => kept.lock().unwrap().push_str(&redact::mask(text)),
@@ -51,11 +54,20 @@ impl Screen {
     /// What was asked for: to stdout.
     pub fn give(&self, text: &str) {
         match self {
-            Self::Standard => send(std::io::stdout(), text),
+            Self::Standard => {
+                if !send(std::io::stdout(), text) {
+                    READER_IS_GONE.store(true, Ordering::Relaxed);
+                }
+            }
             Self::Nowhere => {}
             #[cfg(test)]
             Self::Kept { .. } => self.tell(text),
         }
+    }
+
+    /// Whether nobody reads what is given any more, as behind `| head`: what has no other end, ends then.
+    pub fn reader_is_gone(&self) -> bool {
+        READER_IS_GONE.load(Ordering::Relaxed)
     }
 
     pub fn width(&self) -> usize {
@@ -75,8 +87,8 @@ impl Screen {
     }
 }
 
-fn send(mut stream: impl std::io::Write, text: &str) {
-    // A reader that went away is no reason to stop a release half-way.
-    let _ = stream.write_all(redact::mask(text).as_bytes());
-    let _ = stream.flush();
+/// A reader that went away is no reason to stop a release half-way.
+fn send(mut stream: impl std::io::Write, text: &str) -> bool {
+    let sent = stream.write_all(redact::mask(text).as_bytes());
+    sent.and_then(|()| stream.flush()).is_ok()
 }

@@ -16,6 +16,8 @@ use docker::{ContainerSpec, Labels, PublishedPort, Restart};
 use pipeline::model::Service;
 use services::{Secret, StartService};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -336,5 +338,25 @@ impl<'a> Stand<'a> {
 pub fn keep_log(folder: &Path, name: &str, text: &str) {
     if let Err(error) = files::write_atomic(&folder.join(name), redact::mask(text).as_bytes()) {
         tracing::warn!("log {name} cannot be kept: {error}");
+    }
+}
+
+/// What a program prints, line by line while it runs, for whoever follows it; in the end `keep_log` replaces it as a whole.
+#[derive(Debug)]
+pub struct LiveLog(Option<File>);
+
+impl LiveLog {
+    pub fn begin(folder: &Path, name: &str) -> Self {
+        let made = std::fs::create_dir_all(folder).and_then(|()| File::create(folder.join(name)));
+        Self(made.ok())
+    }
+
+    /// One that cannot be written is not followed.
+    pub fn line(&mut self, line: &str) {
+        if let Some(file) = &mut self.0
+            && writeln!(file, "{}", redact::mask(line)).is_err()
+        {
+            self.0 = None;
+        }
     }
 }

@@ -144,7 +144,7 @@ fn commands_options_stages_environments_and_profiles_are_completed() {
         (&["xtask", "rollback", ""], &["staging", "production"]),
         (&["xtask", "rollback", "prod"], &["production"]),
         (&["xtask", "plan", "--profile", ""], &["local", "aws", "nearby"]),
-        (&["xtask", "bench", ""], &["image", "engine", "api"]),
+        (&["xtask", "bench", ""], &["image", "engine", "router", "api"]),
         (&["xtask", "completions", "f"], &["fish"]),
         (&["xtask", "nonsense", "more", ""], &[]),
     ] {
@@ -170,6 +170,21 @@ fn ids_are_those_that_the_command_can_do_something_with() {
         [&*fifth, &fourth, &third, &second, &first]
     );
     assert_eq!(project.bash(&["xtask", "logs", &first[..10]]), [&*first]);
+    assert_eq!(project.bash(&["xtask", "logs", "pro"]), ["production"]);
+    assert_eq!(
+        project.bash(&["xtask", "logs", "-f", "--app", ""]),
+        ["staging", "production"]
+    );
+    assert_eq!(
+        project.bash(&["xtask", "logs", "production", "--app", "--version", ""]),
+        ["stable", "candidate"]
+    );
+    let hosts = project.bash(&["xtask", "exec", "production", "--host", ""]);
+    assert!(
+        hosts.iter().all(|host| host.starts_with("production")) && !hosts.is_empty(),
+        "{hosts:?}"
+    );
+    assert_eq!(project.bash(&["xtask", "exec", "sta"]), ["staging"]);
     assert_eq!(
         project.bash(&["xtask", "rollback", "production", "--to", ""]),
         [&*first]

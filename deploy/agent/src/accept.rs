@@ -1,8 +1,11 @@
 //! Whether to follow a document. Pure.
 
 use crate::state::Memory;
-use contract::{CONTRACT_VERSION, Desired, Envelope, Generation, HostConfig, KeySet, SignatureError, Weight};
-use serde::Deserialize;
+use contract::{
+    AppName, CONTRACT_VERSION, Desired, Envelope, EnvironmentName, Generation, HostConfig, KeySet, SignatureError,
+    Weight,
+};
+use serde::{Deserialize, de::DeserializeOwned};
 
 /// Why not; in words, for the report.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,19 +30,8 @@ pub enum Refused {
 
 /// The document, if this host should follow it.
 pub fn judge(envelope: &Envelope, trusted: &KeySet, config: &HostConfig, memory: &Memory) -> Result<Desired, Refused> {
-    // A later contract may have fields that this one does not know: its version has to be seen before they are.
-    let Versioned { contract } = envelope.open(trusted)?;
-    if contract > CONTRACT_VERSION || contract + 1 < CONTRACT_VERSION {
-        return Err(Refused::Contract { found: contract });
-    }
-    let desired: Desired = envelope.open(trusted)?;
-    if (&desired.app, &desired.environment) != (&config.app, &config.environment) {
-        let found = format!("`{}` of `{}`", desired.environment, desired.app);
-        return Err(Refused::Elsewhere {
-            found,
-            expected: format!("`{}` of `{}`", config.environment, config.app),
-        });
-    }
+    let desired: Desired = open(envelope, trusted)?;
+    expect_here((&desired.app, &desired.environment), config)?;
     if !desired.hosts.contains(&config.host) {
         return Err(Refused::NotListed(config.host.to_string()));
     }
@@ -49,6 +41,27 @@ pub fn judge(envelope: &Envelope, trusted: &KeySet, config: &HostConfig, memory:
         return Err(Refused::NobodyForTheRest(desired.weight));
     }
     Ok(desired)
+}
+
+/// A signed document of a contract version that is understood here.
+pub fn open<T: DeserializeOwned>(envelope: &Envelope, trusted: &KeySet) -> Result<T, Refused> {
+    // A later contract may have fields that this one does not know: its version has to be seen before they are.
+    let Versioned { contract } = envelope.open(trusted)?;
+    if contract > CONTRACT_VERSION || contract + 1 < CONTRACT_VERSION {
+        return Err(Refused::Contract { found: contract });
+    }
+    Ok(envelope.open(trusted)?)
+}
+
+/// For this host's environment.
+pub fn expect_here((app, environment): (&AppName, &EnvironmentName), config: &HostConfig) -> Result<(), Refused> {
+    if (app, environment) == (&config.app, &config.environment) {
+        return Ok(());
+    }
+    Err(Refused::Elsewhere {
+        found: format!("`{environment}` of `{app}`"),
+        expected: format!("`{}` of `{}`", config.environment, config.app),
+    })
 }
 
 #[derive(Deserialize)]
@@ -75,7 +88,7 @@ mod tests {
     use super::*;
     use crate::state::Accepted;
     use crate::world::tests::{config, document, version};
-    use contract::{AppName, EnvironmentName, HostName, SigningKey};
+    use contract::{HostName, SigningKey};
     use serde_json::json;
 
     fn key(seed: u8) -> SigningKey {

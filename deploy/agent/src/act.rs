@@ -57,7 +57,6 @@ impl Agent {
         match outcome {
             Outcome::Finished => {}
             Outcome::Unfinished(error) => tracing::warn!("to be tried again: {error:#}"),
-            Outcome::Pulled(image) => self.state.change_anyway(|memory| memory.note_pulled(image)),
             Outcome::Task(result) => {
                 tracing::info!(task = %result.id, exit_code = result.exit_code, "a task has ended");
                 if let Err(error) = self.state.change(|memory| memory.note_task(result)) {
@@ -137,8 +136,7 @@ impl Agent {
         let rollout = desired.rollout;
         self.spawn(Job::Start(version.release), async move {
             match tools.start(&version, rollout).await {
-                Ok(true) => Outcome::Pulled(version.image),
-                Ok(false) => Outcome::Finished,
+                Ok(()) => Outcome::Finished,
                 Err(trouble) => settle(rollout, version, trouble),
             }
         });

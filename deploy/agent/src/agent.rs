@@ -1,20 +1,25 @@
 //! The loop: look, take documents in, decide and act until there is nothing more to do, report.
 
+use crate::asks::Asks;
 use crate::contact::Contact;
 use crate::decide::{self, Action};
 use crate::follow;
+use crate::jitter::Jitter;
 use crate::observe::Observer;
 use crate::reach::Reach;
 use crate::readings::Reading;
 use crate::report::{self, Standing};
+use crate::shelf::Shelf;
 use crate::start::Trouble;
 use crate::state::State;
+use crate::trust::{KeyFiles, Trust};
 use crate::world::{Confirmed, Failed, Job, Moment, World};
 use anyhow::Result;
 use channel::Channel;
 use contract::{
-    Desired, Envelope, FailureKind, HostConfig, ImageRef, Observed, Refusal, RolloutId, TaskResult, Version,
+    Desired, Envelope, FailureKind, HostConfig, ImageRef, KeyChain, Observed, Refusal, RolloutId, TaskResult, Version,
 };
+use host::notify::Pulse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +38,13 @@ const LONGEST_RETRY: Duration = Duration::from_secs(300);
 pub enum Event {
     /// What the channel now holds, or why that is no document.
     Published(Box<Result<Envelope, String>>),
+    /// Why an ask is not answered, or that the latest is.
+    AskRefused(Option<String>),
     Probed(String, Reading),
+    /// This agent begins to pull an image.
+    Pulling(ImageRef),
+    /// How trust passed on, by the channel, or why that cannot be read.
+    Keys(Box<Result<Option<KeyChain>, String>>),
     Done(Job, Outcome),
 }
 
@@ -42,7 +53,6 @@ pub enum Outcome {
     Finished,
     /// Will be decided about again.
     Unfinished(anyhow::Error),
-    Pulled(ImageRef),
     Task(TaskResult),
     Trouble(Box<(RolloutId, Version, Trouble)>),
 }
@@ -62,11 +72,14 @@ pub struct Agent {
     pub lease_until: Option<Moment>,
     pub published: Option<Result<Envelope, String>>,
     pub refused: Option<Refusal>,
+    pub refused_ask: Option<Refusal>,
     /// When a failure of what was in force before may be tried again, and how often it was.
     pub retry: Option<(Moment, u32)>,
     /// What an agent without a memory can learn from its last report is known.
     pub is_recovered: bool,
     pub recovery: Contact,
+    pub shelf: Shelf,
+    pub trust: Trust,
 }
 
 /// Never ends by itself, unless it cannot begin.
@@ -74,15 +87,21 @@ pub async fn run(config: HostConfig, reach: Arc<dyn Reach>) -> Result<()> {
     let channel = reach.channel(&config)?;
     let (events, mut inbox) = mpsc::channel(256);
     let (reports, to_report) = watch::channel(None::<Observed>);
-    tokio::spawn(follow::poll(
-        channel.clone(),
-        Duration::from_millis(config.poll_interval_ms),
-        events.clone(),
-    ));
-    tokio::spawn(follow::report(channel.clone(), to_report));
-    let mut agent = Agent::new(config, reach, channel, events)?;
+    let asks = Asks::new(&config, &reach, channel.clone(), events.clone());
+    let pauses = |task| Jitter::of(&config.host, task);
+    let polling = follow::Polling {
+        interval: Duration::from_millis(config.poll_interval_ms),
+        jitter: pauses("polling"),
+        asks,
+    };
+    tokio::spawn(polling.poll(channel.clone(), events.clone()));
+    tokio::spawn(follow::report(channel.clone(), pauses("reporting"), to_report));
+    let mut agent = Agent::new(config, reach, channel.clone(), events.clone())?;
+    tokio::spawn(follow::keys(channel, agent.trust.ask.clone(), events));
+    let mut pulse = Pulse::default();
     loop {
         reports.send_replace(agent.turn().await);
+        pulse.beat();
         let pause = tokio::time::sleep(agent.pause());
         tokio::pin!(pause);
         let mut is_due = false;
@@ -104,6 +123,7 @@ impl Agent {
     fn new(config: HostConfig, reach: Arc<dyn Reach>, channel: Channel, events: mpsc::Sender<Event>) -> Result<Self> {
         let config = Arc::new(config);
         let state = State::open(reach.folder())?;
+        let trust = Trust::new(KeyFiles::new(config.trusted_keys.clone(), reach.folder()));
         let observer = Observer::new(config.clone(), reach.clone(), events.clone());
         tracing::info!(
             app = %config.app, environment = %config.environment, host = %config.host,
@@ -123,9 +143,12 @@ impl Agent {
             lease_until: None,
             published: None,
             refused: None,
+            refused_ask: None,
             retry: None,
             is_recovered,
             recovery: Contact::default(),
+            shelf: Shelf::default(),
+            trust,
         };
         agent.resume();
         Ok(agent)
@@ -135,7 +158,13 @@ impl Agent {
     fn note(&mut self, event: Event) -> bool {
         match event {
             Event::Published(published) => self.published = Some(*published),
+            Event::AskRefused(reason) => {
+                let at = self.reach.now();
+                self.refused_ask = reason.map(|reason| Refusal { reason, at });
+            }
             Event::Probed(id, reading) => return self.observer.note_reading(&id, &reading),
+            Event::Pulling(image) => self.state.change_anyway(|memory| memory.note_pulled(image)),
+            Event::Keys(found) => self.trust.note(*found),
             Event::Done(job, outcome) => self.finish(job, outcome),
         }
         true
@@ -162,6 +191,7 @@ impl Agent {
     async fn look(&mut self) {
         let gate = self.desired.as_ref().map(|desired| desired.gate.clone());
         self.observer.look(gate.as_ref()).await;
+        self.weigh().await;
     }
 
     fn note_lapse(&mut self) {
@@ -192,7 +222,8 @@ impl Agent {
             lapsed: memory.lapsed.iter().copied().collect(),
             lease_until: self.lease_until,
             jobs: self.jobs.clone(),
-            pulled: memory.pulled.clone(),
+            pulled: self.shelf.of(&memory.pulled),
+            image_budget_bytes: self.config.images.budget_mb.saturating_mul(1 << 20),
         }
     }
 
@@ -240,7 +271,9 @@ impl Agent {
         let standing = Standing {
             config: &self.config,
             memory: self.state.memory(),
+            desired: self.desired.as_ref(),
             refused: self.refused.clone(),
+            refused_ask: self.refused_ask.clone(),
             trouble: engine.or(router).map(|(kind, why)| (kind, why.to_owned())),
         };
         report::compose(&self.world(), standing, self.reach.now())

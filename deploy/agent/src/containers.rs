@@ -72,6 +72,11 @@ fn identity(labels: &Labels) -> Option<(ReleaseId, Digest, u16)> {
     ))
 }
 
+/// `None` for what is no version's container.
+pub fn release_of(found: &ContainerSummary) -> Option<ReleaseId> {
+    identity(&found.labels).map(|(release, ..)| release)
+}
+
 /// The port a container holds, running or not.
 pub fn held_port(found: &ContainerSummary) -> Option<u16> {
     ports::of(found.labels.get(PORT)?)
@@ -157,6 +162,7 @@ fn spec(config: &HostConfig, version: &Version, secrets: BTreeMap<String, String
         network: config.containers.network.clone(),
         hosts: config.containers.hosts.clone(),
         memory_mb: version.memory_mb,
+        cpus: version.cpus,
         read_only_root: true,
         restart: Restart::No,
         hardened: true,

@@ -1,11 +1,11 @@
 //! Which document this host follows: the one it knew, the one the channel holds, or still the one before.
 
-use crate::accept;
+use crate::accept::{self, Refused};
 use crate::agent::Agent;
 use crate::decide;
 use crate::state::Accepted;
-use anyhow::{Context as _, Result, anyhow};
-use contract::{Desired, Envelope, KeySet, Refusal};
+use anyhow::anyhow;
+use contract::{Desired, Envelope, Refusal, SignatureError};
 use std::time::Duration;
 
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,19 +50,29 @@ impl Agent {
             .as_ref()
             .is_some_and(|known| known.envelope == envelope);
         if is_known {
-            self.refused = None;
+            self.note_refusal(None);
             return;
         }
-        let judged = self
-            .trusted()
-            .map_err(|error| format!("{error:#}"))
-            .and_then(|trusted| {
-                let judged = accept::judge(&envelope, &trusted, &self.config, self.state.memory());
-                judged.map_err(|refused| refused.to_string())
-            });
-        match judged {
-            Ok(desired) => self.follow(envelope, desired),
-            Err(why) => self.refuse(why),
+        let trusted = match self.trust.set() {
+            Ok(trusted) => trusted,
+            Err(error) => return self.refuse(format!("{error:#}")),
+        };
+        match accept::judge(&envelope, &trusted, &self.config, self.state.memory()) {
+            Ok(desired) => {
+                if desired.keys > trusted.version {
+                    self.trust.ask.notify_one();
+                }
+                self.follow(envelope, desired);
+            }
+            Err(Refused::Signature(SignatureError::UnknownKey(key))) if self.trust.may_be_new(&key) => {}
+            Err(why @ Refused::Signature(SignatureError::UnknownKey(_))) => {
+                let keys = self
+                    .trust
+                    .refused()
+                    .map(|keys| format!("; the channel's key sets: {keys}"));
+                self.refuse(format!("{why}{}", keys.unwrap_or_default()));
+            }
+            Err(why) => self.refuse(why.to_string()),
         }
     }
 
@@ -93,7 +103,7 @@ impl Agent {
         }
         let ttl = desired.lease_ttl_ms.filter(|_| decide::has_lease(&desired));
         self.lease_until = ttl.map(|ttl_ms| self.observer.now() + Duration::from_millis(ttl_ms));
-        self.refused = None;
+        self.note_refusal(None);
         self.desired = Some(desired);
     }
 
@@ -102,16 +112,14 @@ impl Agent {
         if self.refused.as_ref().is_none_or(|before| before.reason != reason) {
             tracing::warn!("refused: {reason}");
             let at = self.reach.now();
-            self.refused = Some(Refusal { reason, at });
+            self.note_refusal(Some(Refusal { reason, at }));
         }
     }
 
-    /// Read anew for each document, because keys are exchanged while agents run.
-    fn trusted(&self) -> Result<KeySet> {
-        let path = self.config.trusted_keys.display();
-        let text = std::fs::read(&self.config.trusted_keys);
-        let text = text.with_context(|| format!("the trusted keys `{path}` cannot be read"))?;
-        serde_json::from_slice(&text).with_context(|| format!("`{path}` is no set of trusted keys"))
+    /// Remembered for whoever asks on this host; an agent that was restarted judges anew.
+    fn note_refusal(&mut self, refusal: Option<Refusal>) {
+        self.refused = refusal.clone();
+        self.state.change_anyway(|memory| memory.refused = refusal);
     }
 
     /// Without a memory, this host's last report says which tasks were run and what failed. Until it was asked for, nothing
@@ -120,11 +128,12 @@ impl Agent {
         if self.is_recovered {
             return true;
         }
-        let reports = match tokio::time::timeout(RECOVERY_TIMEOUT, self.channel.read_observed()).await {
-            Ok(reports) => reports,
+        // Its own alone: in a fleet that is started at once, each reading all would be a million reads of a thousand.
+        let own = self.channel.read_report(&self.config.host);
+        let own = match tokio::time::timeout(RECOVERY_TIMEOUT, own).await {
+            Ok(own) => own,
             Err(_) => Err(anyhow!("no answer within {} s", RECOVERY_TIMEOUT.as_secs())),
         };
-        let own = reports.map(|mut reports| reports.remove(&self.config.host));
         let recovered = own.and_then(|own| {
             let Some(own) = own else { return Ok(()) };
             self.state.change(|memory| {

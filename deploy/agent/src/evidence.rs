@@ -45,6 +45,7 @@ pub async fn gather(docker: &Docker, desired: &Desired, container: &Container, c
 pub fn of_trouble(rollout: RolloutId, version: &Version, kind: FailureKind, error: &anyhow::Error) -> Failure {
     let what = match kind {
         FailureKind::Pull => "its image could not be pulled",
+        FailureKind::Disk => "its image was not pulled",
         FailureKind::Task => "its task could not be run",
         _ => "no container could be started",
     };

@@ -84,6 +84,7 @@ impl Observer {
             docker: self.docker.clone()?,
             config: self.config.clone(),
             reach: self.reach.clone(),
+            events: self.events.clone(),
         })
     }
 

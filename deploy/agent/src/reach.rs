@@ -30,16 +30,19 @@ pub trait Reach: fmt::Debug + Send + Sync {
     fn folder(&self) -> &Path;
 }
 
-/// The sockets of this host, its clock, and the folder `agent` in the one this process was started in.
+/// The sockets of this host, its clock, and the folder that its configuration names.
 #[derive(Debug)]
 pub struct ThisHost {
     admin_socket: PathBuf,
+    folder: PathBuf,
 }
 
 impl ThisHost {
     pub fn new(config: &HostConfig) -> Self {
-        let admin_socket = config.admin_socket.clone();
-        Self { admin_socket }
+        Self {
+            admin_socket: config.admin_socket.clone(),
+            folder: config.agent_state.clone(),
+        }
     }
 }
 
@@ -65,7 +68,7 @@ impl Reach for ThisHost {
     }
 
     fn folder(&self) -> &Path {
-        Path::new("agent")
+        &self.folder
     }
 }
 

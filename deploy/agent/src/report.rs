@@ -3,8 +3,8 @@
 use crate::state::Memory;
 use crate::world::{Container, World};
 use contract::{
-    CONTRACT_VERSION, Counts, Evidence, Failure, FailureKind, Health, HostConfig, Latency, Observed, ObservedVersion,
-    Refusal, RouterReport, Weight,
+    CONTRACT_VERSION, Counts, Desired, Evidence, Failure, FailureKind, Health, HostConfig, Latency, Observed,
+    ObservedVersion, Refusal, RouterReport, Weight,
 };
 use docker::Status;
 use jiff::Timestamp;
@@ -14,7 +14,10 @@ use jiff::Timestamp;
 pub struct Standing<'a> {
     pub config: &'a HostConfig,
     pub memory: &'a Memory,
+    /// The document that was accepted last.
+    pub desired: Option<&'a Desired>,
     pub refused: Option<Refusal>,
+    pub refused_ask: Option<Refusal>,
     /// The engine or the router has been away for long: which, and why.
     pub trouble: Option<(FailureKind, String)>,
 }
@@ -23,17 +26,18 @@ pub fn compose(world: &World, standing: Standing<'_>, at: Timestamp) -> Observed
     let Standing {
         config,
         memory,
+        desired,
         refused,
+        refused_ask,
         trouble,
     } = standing;
-    let desired = memory.desired();
     let in_force = world
         .in_force
         .as_ref()
         .map(|document| document.generation)
         .unwrap_or_default();
-    let accepted = desired.as_ref().map(|desired| desired.generation).unwrap_or_default();
-    let rollout = desired.as_ref().map(|desired| desired.rollout);
+    let accepted = desired.map(|desired| desired.generation).unwrap_or_default();
+    let rollout = desired.map(|desired| desired.rollout);
     let mut containers: Vec<&Container> = world.containers.iter().collect();
     // Where a release has two, the one that stands for it comes first.
     containers.sort_by_key(|container| (container.release, !container.proven, !container.is_running()));
@@ -75,6 +79,7 @@ pub fn compose(world: &World, standing: Standing<'_>, at: Timestamp) -> Observed
             .filter(|failure| Some(failure.rollout) == rollout)
             .or(trouble),
         refused,
+        refused_ask,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }

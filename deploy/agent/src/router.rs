@@ -24,7 +24,7 @@ pub enum PutError {
     #[error("the router does not answer: {0}")]
     Away(String),
     /// It understood, and will not.
-    #[error("the router refused the table: {0}")]
+    #[error("the router refused: {0}")]
     Refused(String),
 }
 
@@ -41,6 +41,11 @@ impl Router {
     pub async fn put(&self, table: &Table) -> Result<RouterStatus, PutError> {
         let body = serde_json::to_vec(table).map_err(away)?;
         self.ask(Method::PUT, "/table", body.into()).await
+    }
+
+    /// All weight back on the stable version, for good for the rollout that is under way.
+    pub async fn revert(&self) -> Result<RouterStatus, PutError> {
+        self.ask(Method::POST, "/revert", Bytes::new()).await
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<RouterStatus, PutError> {

@@ -1,8 +1,10 @@
-//! Secrets of this host: one file `NAME@version` each, for the owner's eyes only.
+//! Secrets of this host: one file `NAME@version` each, for the owner's eyes only, or parameters of AWS by their version.
 
 use anyhow::{Context as _, Result, bail, ensure};
-use contract::SecretRef;
+use aws::{Keys, Parameters};
+use contract::{SecretRef, SecretsPlace, SsmPlace};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -11,11 +13,42 @@ use std::path::Path;
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// The environment variables these secrets make. Their values appear in no error.
-pub fn read_all(folder: &Path, secrets: &[SecretRef]) -> Result<BTreeMap<String, String>> {
-    secrets
-        .iter()
-        .map(|secret| Ok((secret.name.to_string(), read(folder, secret)?)))
-        .collect()
+pub async fn read_all(place: &SecretsPlace, secrets: &[SecretRef]) -> Result<BTreeMap<String, String>> {
+    let mut values = BTreeMap::new();
+    if secrets.is_empty() {
+        return Ok(values);
+    }
+    match place {
+        SecretsPlace::Directory(folder) => {
+            for secret in secrets {
+                values.insert(secret.name.to_string(), read(folder, secret)?);
+            }
+        }
+        SecretsPlace::Ssm { ssm } => {
+            let keys = Keys::of_this_host().context("secrets cannot be asked for")?;
+            let parameters = Parameters::of(&ssm.region, ssm.endpoint.clone(), keys);
+            for secret in secrets {
+                values.insert(secret.name.to_string(), ask(&parameters, ssm, secret).await?);
+            }
+        }
+    }
+    Ok(values)
+}
+
+async fn ask(parameters: &Parameters, ssm: &SsmPlace, secret: &SecretRef) -> Result<String> {
+    let name = format!("{}/{}", ssm.prefix.trim_end_matches('/'), secret.name);
+    let value = parameters.get(&name, secret.version).await;
+    let value = value.with_context(|| format!("the secret `{name}:{}` cannot be read", secret.version))?;
+    expect_no_zero(&value, &name)?;
+    Ok(value)
+}
+
+fn expect_no_zero(value: &str, name: &dyn Display) -> Result<()> {
+    ensure!(
+        !value.contains('\0'),
+        "the secret `{name}` holds a zero byte, which no environment variable can"
+    );
+    Ok(())
 }
 
 fn read(folder: &Path, secret: &SecretRef) -> Result<String> {
@@ -42,10 +75,7 @@ fn read(folder: &Path, secret: &SecretRef) -> Result<String> {
     let Ok(mut value) = String::from_utf8(bytes) else {
         bail!("the secret `{name}` is not UTF-8 text")
     };
-    ensure!(
-        !value.contains('\0'),
-        "the secret `{name}` holds a zero byte, which no environment variable can"
-    );
+    expect_no_zero(&value, &name)?;
     // Editors and `echo` end a file with a newline; passwords do not end with one.
     if value.ends_with('\n') {
         value.pop();
@@ -56,6 +86,7 @@ fn read(folder: &Path, secret: &SecretRef) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::StatusCode;
     use contract::SecretName;
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
@@ -73,8 +104,7 @@ mod tests {
         let path = dir.path().join("DB_PASSWORD@3");
         fs::write(&path, content).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        let read = read_all(dir.path(), &[secret()]).map_err(|error| format!("{error:#}"));
-        Ok(read?["DB_PASSWORD"].clone())
+        read(dir.path(), &secret()).map_err(|error| format!("{error:#}"))
     }
 
     #[test]
@@ -105,7 +135,56 @@ mod tests {
     #[test]
     fn a_missing_secret_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        let error = read_all(dir.path(), &[secret()]).unwrap_err().to_string();
+        let error = read(dir.path(), &secret()).unwrap_err().to_string();
         assert!(error.contains("DB_PASSWORD@3"), "{error}");
+    }
+
+    /// What is asked of a Parameter Store that has this answer.
+    async fn asked(status: u16, answer: &'static str) -> (String, Result<String, String>) {
+        let (told, mut heard) = tokio::sync::mpsc::channel(1);
+        let answer = move |request: String| {
+            let told = told.clone();
+            async move {
+                told.send(request).await.unwrap();
+                (StatusCode::from_u16(status).unwrap(), answer)
+            }
+        };
+        let app = axum::Router::new().route("/", axum::routing::post(answer));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let ssm = SsmPlace {
+            prefix: "/shop/production/".to_owned(),
+            region: "us-east-1".to_owned(),
+            endpoint: Some(format!("http://{}", listener.local_addr().unwrap())),
+        };
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let keys = Keys::given("access-key", "secret-key", None);
+        let parameters = Parameters::of(&ssm.region, ssm.endpoint.clone(), keys);
+        let value = ask(&parameters, &ssm, &secret()).await;
+        let value = value.map_err(|error| format!("{error:#}"));
+        (heard.recv().await.unwrap(), value)
+    }
+
+    #[tokio::test]
+    async fn a_parameter_is_asked_for_by_its_version_and_another_is_not_taken() {
+        let (asked, value) = asked(200, r#"{"Parameter":{"Value":"hunter2","Version":3}}"#).await;
+        assert_eq!(
+            asked,
+            r#"{"Name":"/shop/production/DB_PASSWORD:3","WithDecryption":true}"#
+        );
+        assert_eq!(value, Ok("hunter2".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn no_error_about_a_parameter_repeats_what_came() {
+        let answers = [
+            (200, r#"{"Parameter":{"Value":"hunter2","Version":2}}"#),
+            (200, r#"{"Parameter":{"Value":"hunter2\u0000","Version":3}}"#),
+            (200, r#"{"Parameter":{"Value":"hunter2","#),
+            (500, "hunter2"),
+        ];
+        for (status, answer) in answers {
+            let error = asked(status, answer).await.1.unwrap_err();
+            assert!(error.contains("DB_PASSWORD") && !error.contains("hunter2"), "{error}");
+        }
     }
 }

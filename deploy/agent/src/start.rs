@@ -1,7 +1,7 @@
 //! Brings a version up beside what runs: image, secrets, a free port, a container.
 
+use crate::agent::Event;
 use crate::containers;
-use crate::images;
 use crate::ports;
 use crate::reach::Reach;
 use crate::secrets;
@@ -10,6 +10,7 @@ use contract::{FailureKind, HostConfig, RolloutId, Version};
 use docker::{ContainerSpec, Docker};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tokio::sync::mpsc;
 
 /// More than one may be taken between looking and binding; all of them never are.
 const PORT_ATTEMPTS: usize = 5;
@@ -20,6 +21,7 @@ pub struct Tools {
     pub docker: Docker,
     pub config: Arc<HostConfig>,
     pub reach: Arc<dyn Reach>,
+    pub events: mpsc::Sender<Event>,
 }
 
 /// Why work was not done, in the report's terms.
@@ -41,20 +43,18 @@ impl Tools {
         }
     }
 
-    /// Returns whether the image had to be pulled.
-    pub async fn start(&self, version: &Version, rollout: RolloutId) -> Result<bool, Trouble> {
-        let pulled = match images::ensure(&self.docker, &version.image).await {
-            Ok(pulled) => pulled,
-            Err(error) => return Err(self.trouble(FailureKind::Pull, error).await),
-        };
+    pub async fn start(&self, version: &Version, rollout: RolloutId) -> Result<(), Trouble> {
+        if let Err((kind, error)) = self.fetch(version).await {
+            return Err(self.trouble(kind, error).await);
+        }
         match self.run(version, rollout).await {
-            Ok(()) => Ok(pulled),
+            Ok(()) => Ok(()),
             Err(error) => Err(self.trouble(FailureKind::Start, error).await),
         }
     }
 
     async fn run(&self, version: &Version, rollout: RolloutId) -> Result<()> {
-        let secrets = secrets::read_all(&self.config.secrets_dir, &version.secrets)?;
+        let secrets = secrets::read_all(&self.config.secrets, &version.secrets).await?;
         let held = containers::list(&self.docker, &self.config).await?;
         let held: BTreeSet<u16> = held.iter().filter_map(containers::held_port).collect();
         let range = self.config.containers.ports;

@@ -1,13 +1,14 @@
 //! What this agent remembers across restarts: a cache, written so that it is always whole.
 
 use anyhow::{Context as _, Result, bail};
-use contract::{Desired, Envelope, Failure, Generation, ImageRef, RolloutId, TaskResult};
+use contract::{Desired, Envelope, Failure, Generation, ImageRef, Refusal, RolloutId, TaskResult};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+const NAME: &str = "state.json";
 const VERSION: u32 = 1;
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
 /// As many as a report holds.
@@ -25,6 +26,9 @@ pub struct Memory {
     /// The document whose table the router last confirmed.
     pub in_force: Option<Desired>,
     pub failure: Option<Failure>,
+    /// The document that was refused last, as long as none was accepted since.
+    #[serde(default)]
+    pub refused: Option<Refusal>,
     pub lapsed: Vec<RolloutId>,
     /// Latest last.
     pub tasks: Vec<TaskResult>,
@@ -48,6 +52,7 @@ impl Default for Memory {
             accepted: None,
             in_force: None,
             failure: None,
+            refused: None,
             lapsed: Vec::new(),
             tasks: Vec::new(),
             pulled: Vec::new(),
@@ -94,7 +99,7 @@ impl State {
     /// A file that cannot be used is set aside and reported: all it holds can be found again.
     pub fn open(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("cannot create the folder `{}`", folder.display()))?;
-        let path = folder.join("state.json");
+        let path = folder.join(NAME);
         let memory = match load(&path) {
             Ok(memory) => memory.unwrap_or_default(),
             Err(error) => {
@@ -137,6 +142,11 @@ impl State {
             self.memory = next;
         }
     }
+}
+
+/// Looks without touching anything.
+pub fn read(folder: &Path) -> Result<Option<Memory>> {
+    load(&folder.join(NAME))
 }
 
 fn load(path: &Path) -> Result<Option<Memory>> {

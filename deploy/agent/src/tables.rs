@@ -35,10 +35,12 @@ pub fn table(document: &Desired, reverted: bool, world: &World, now: Moment) -> 
         rollout: document.rollout,
         ttl_ms,
     });
+    let is_divided = backends.len() > 1;
     Some(Table {
         generation: document.generation,
         backends,
         lease,
+        shield: document.shield && is_divided,
     })
 }
 
@@ -51,6 +53,7 @@ pub fn must_put(table: &Table, world: &World) -> bool {
             || router.generation != table.generation
             || confirmed.table.generation != table.generation
             || confirmed.table.backends != table.backends
+            || confirmed.table.shield != table.shield
             || rollout(&confirmed.table) != rollout(table)
     })
 }

@@ -1,7 +1,6 @@
 //! One-shot tasks: run once, whatever happens to the agent meanwhile.
 
 use crate::containers;
-use crate::images;
 use crate::secrets;
 use crate::start::{Tools, Trouble};
 use anyhow::{Context as _, Result};
@@ -11,6 +10,8 @@ use jiff::Timestamp;
 use std::time::Duration;
 
 const OUTPUT_LINES: usize = 100;
+/// Of all lines together. A report holds eight results, and has to stay a document however they are spelled.
+const OUTPUT_BYTES: usize = 16 * 1024;
 /// For a process that does not end by itself in time.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
@@ -38,10 +39,8 @@ impl Tools {
 
     async fn create_task(&self, task: &Task) -> Result<(), (FailureKind, anyhow::Error)> {
         let version = &task.version;
-        images::ensure(&self.docker, &version.image)
-            .await
-            .map_err(|error| (FailureKind::Pull, error))?;
-        let secrets = secrets::read_all(&self.config.secrets_dir, &version.secrets);
+        self.fetch(version).await?;
+        let secrets = secrets::read_all(&self.config.secrets, &version.secrets).await;
         let secrets = secrets.map_err(|error| (FailureKind::Start, error))?;
         let spec = containers::task_spec(&self.config, version, task.id, task.command.clone(), secrets);
         let created = self.docker.create(&spec).await;
@@ -62,13 +61,15 @@ impl Tools {
             self.docker.stop(name, STOP_GRACE).await?;
         }
         let ended = self.task_state(name).await?;
-        let output = self.docker.logs_tail(name, OUTPUT_LINES).await?;
+        // One more than is kept, to learn whether there are more.
+        let (output, left_out) = last_of(self.docker.logs_tail(name, OUTPUT_LINES + 1).await?);
         let took = self.age(&ended).min(timeout + STOP_GRACE);
         Ok(TaskResult {
             id: task.id,
             exit_code: exit_code.or(ended.exit_code).unwrap_or(-1),
             timed_out,
             output,
+            left_out,
             took_ms: took.as_millis() as u64,
         })
     }
@@ -83,5 +84,44 @@ impl Tools {
         started
             .and_then(|at| Duration::try_from(self.reach.now().duration_since(at)).ok())
             .unwrap_or_default()
+    }
+}
+
+/// As many of the last lines as a result may hold, and whether there were more.
+fn last_of(mut lines: Vec<String>) -> (Vec<String>, bool) {
+    let mut room = OUTPUT_BYTES;
+    let fits = |line: &&String| {
+        let rest = room.checked_sub(line.len());
+        room = rest.unwrap_or_default();
+        rest.is_some()
+    };
+    let kept = lines.iter().rev().take(OUTPUT_LINES).take_while(fits).count();
+    let output = lines.split_off(lines.len() - kept);
+    (output, !lines.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(lines: Vec<String>, kept: usize, left_out: bool) {
+        let last = lines.last().cloned();
+        let (output, is_cut) = last_of(lines);
+        assert_eq!((output.len(), is_cut), (kept, left_out));
+        assert_eq!(output.last(), last.as_ref());
+    }
+
+    #[test]
+    fn the_last_lines_are_kept_and_it_is_known_whether_there_were_more() {
+        let short = |count: usize| (0..count).map(|number| format!("line {number}")).collect();
+        check(short(0), 0, false);
+        check(short(OUTPUT_LINES), OUTPUT_LINES, false);
+        check(short(OUTPUT_LINES + 1), OUTPUT_LINES, true);
+    }
+
+    #[test]
+    fn however_long_its_lines_are_a_result_fits_into_a_report() {
+        check(vec!["x".repeat(OUTPUT_BYTES / 4); 5], 4, true);
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 /// A router takes a moment to finish choosing by the table before: no drain is shorter.
 const SHORTEST_DRAIN: Duration = Duration::from_millis(250);
-/// Images kept beside those of the release and its fallback, so that going back further is quick as well.
-const IMAGES_KEPT: usize = 3;
+/// However small they are: far below what the agent's memory of them holds, so that none is forgotten unpruned.
+const MOST_IMAGES: usize = 50;
 
 /// One step towards nothing being here that is not needed.
 pub fn tidy(desired: &Desired, kept: &[&Version], world: &World, now: Moment) -> Action {
@@ -77,23 +77,34 @@ fn prune(desired: &Desired, world: &World) -> Action {
     if !is_settled || !world.jobs.is_empty() {
         return Action::Wait;
     }
-    let fallback = desired.fallback.as_ref().map(|fallback| &fallback.version);
-    let named = |image: &ImageRef| {
-        desired
-            .release
-            .iter()
-            .chain(fallback)
-            .any(|version| version.image == *image)
-    };
-    let used = |image: &ImageRef| world.containers.iter().any(|container| container.image == image.digest);
-    let older = world.pulled.len().saturating_sub(IMAGES_KEPT);
-    let excess = world.pulled[..older]
-        .iter()
-        .filter(|image| !named(image) && !used(image));
-    let excess: Vec<ImageRef> = excess.cloned().collect();
+    let excess = excess(desired, world);
     if excess.is_empty() {
         Action::Wait
     } else {
         Action::Prune(excess)
     }
+}
+
+/// The oldest, until the others are within the budget. What the document names is never among them, nor what a container
+/// is made of.
+pub fn excess(desired: &Desired, world: &World) -> Vec<ImageRef> {
+    let fallback = desired.fallback.as_ref().map(|fallback| &fallback.version);
+    let task = desired.task.as_ref().map(|task| &task.version);
+    let named: Vec<&Version> = desired.release.iter().chain(fallback).chain(task).collect();
+    let is_needed = |image: &ImageRef| {
+        let is_used = |container: &Container| container.image == image.digest;
+        named.iter().any(|version| version.image == *image) || world.containers.iter().any(is_used)
+    };
+    let mut held: u64 = world.pulled.iter().map(|pulled| pulled.bytes).sum();
+    let mut count = world.pulled.len();
+    let mut excess = Vec::new();
+    for pulled in world.pulled.iter().filter(|pulled| !is_needed(&pulled.image)) {
+        if held <= world.image_budget_bytes && count <= MOST_IMAGES {
+            break;
+        }
+        held -= pulled.bytes;
+        count -= 1;
+        excess.push(pulled.image.clone());
+    }
+    excess
 }

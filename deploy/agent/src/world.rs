@@ -34,7 +34,15 @@ pub struct World {
     /// Work under way.
     pub jobs: BTreeSet<Job>,
     /// Images this agent pulled, oldest first.
-    pub pulled: Vec<ImageRef>,
+    pub pulled: Vec<PulledImage>,
+    /// What they may hold together.
+    pub image_budget_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PulledImage {
+    pub image: ImageRef,
+    pub bytes: u64,
 }
 
 /// One version's container.
@@ -143,7 +151,7 @@ pub mod tests {
     use super::*;
     use contract::{
         AppName, CONTRACT_VERSION, ChannelPlace, ContainerConfig, Drain, EnvironmentName, Generation, HealthGate,
-        HostConfig, PortRange, Weight,
+        HostConfig, ImageConfig, PortRange, RouterConfig, SecretsPlace, Weight,
     };
     use std::collections::BTreeMap;
 
@@ -156,10 +164,11 @@ pub mod tests {
             listen: "127.0.0.1:1".parse().unwrap(),
             admin_socket: "router.sock".into(),
             router_state: "router.json".into(),
+            agent_state: "agent".into(),
             channel: ChannelPlace::Directory("channel".into()),
             poll_interval_ms: 100,
             trusted_keys: "keys.json".into(),
-            secrets_dir: "secrets".into(),
+            secrets: SecretsPlace::Directory("secrets".into()),
             containers: ContainerConfig {
                 network: None,
                 hosts: BTreeMap::new(),
@@ -169,6 +178,8 @@ pub mod tests {
                 },
                 labels: BTreeMap::new(),
             },
+            router: RouterConfig::default(),
+            images: ImageConfig::default(),
         }
     }
 
@@ -181,10 +192,12 @@ pub mod tests {
                 repository: "127.0.0.1:5000/shop".to_owned(),
                 digest,
             },
+            image_bytes: None,
             port: 8080,
             env: BTreeMap::new(),
             secrets: Vec::new(),
             memory_mb: None,
+            cpus: None,
         }
     }
 
@@ -197,10 +210,12 @@ pub mod tests {
             generation: Generation(generation),
             rollout: RolloutId::from_parts(1, 0),
             issued_at: "2025-01-02T03:04:05Z".parse().unwrap(),
+            keys: 1,
             hosts: vec![config().host],
             release: Some(version(1)),
             weight: Weight::ALL,
             fallback: None,
+            shield: false,
             gate: HealthGate {
                 live_path: "/healthz".to_owned(),
                 ready_path: "/readyz".to_owned(),

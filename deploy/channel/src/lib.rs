@@ -4,24 +4,28 @@
 //!
 //! ```text
 //! APP/ENVIRONMENT/desired.json         an Envelope, replaced by compare-and-swap
+//! APP/ENVIRONMENT/keys.json            a KeyChain, once keys were rotated; replaced by compare-and-swap
 //! APP/ENVIRONMENT/observed/HOST.json   an Observed, written by that host alone
+//! APP/ENVIRONMENT/asked.json           an Envelope as well: what somebody wants to hear for a while
+//! APP/ENVIRONMENT/said/HOST/ASK/N.json a Said, written by that host alone, and deleted by it
 //! ```
 //!
 //! Nobody connects to a host. What a reader finds is always one whole document: both backends replace, never append.
 //! Whether a document is to be believed is not decided here: hosts check the envelope's signature, the controller looks
 //! at `Observed::at` to see how old a report is.
 
+mod reports;
+mod said;
+
+pub use reports::Reports;
+
 use anyhow::{Context as _, Result, anyhow, bail};
-use contract::{AppName, ChannelPlace, Envelope, EnvironmentName, HostName, Observed};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use contract::{AppName, ChannelPlace, Envelope, EnvironmentName, HostName, KeyChain, Observed};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use store::{Condition, Read, Revision, S3Access, Store, WriteError};
-
-/// The most observed documents read for one environment; a fleet larger than this needs another layout.
-const MAX_HOSTS: usize = 1_000;
-const PARALLEL_READS: usize = 16;
 
 /// One environment's channel of one app.
 #[derive(Debug, Clone)]
@@ -63,7 +67,7 @@ impl Channel {
         Self::new(Store::s3(access, bucket, &prefix), app, environment)
     }
 
-    /// The channel at a configured place. Keys for S3 come from the environment.
+    /// The channel at a configured place. Keys for S3 are those of this process, container or instance.
     pub fn open(place: &ChannelPlace, app: &AppName, environment: &EnvironmentName) -> Result<Self> {
         let store = Store::open(place, &format!("{app}/{environment}"))?;
         Ok(Self::new(store, app, environment))
@@ -80,48 +84,88 @@ impl Channel {
 
     /// Replaces the desired document that has the `expected` revision, or creates the first one where none is expected.
     pub async fn publish(&self, envelope: &Envelope, expected: Option<&Revision>) -> Result<Revision, PublishError> {
-        let bytes = serde_json::to_vec(envelope).context("cannot write the desired document as JSON")?;
+        self.replace(DESIRED, envelope, expected).await
+    }
+
+    async fn replace(
+        &self,
+        key: &str,
+        envelope: &Envelope,
+        expected: Option<&Revision>,
+    ) -> Result<Revision, PublishError> {
+        let bytes = serde_json::to_vec(envelope).with_context(|| format!("cannot write `{key}` as JSON"))?;
         let condition = expected.map_or(Condition::Absent, Condition::Is);
-        match self.store.write(DESIRED, bytes, condition).await {
+        match self.store.write(key, bytes, condition).await {
             Ok(revision) => Ok(revision),
-            Err(WriteError::Conflict) => self.landed_already(envelope).await,
+            Err(WriteError::Conflict) => self.landed_already(key, envelope).await,
+            Err(WriteError::Failed(error)) => Err(error.into()),
+        }
+    }
+
+    /// How trust passed from the first keys to those in force; `None` where they were never rotated.
+    pub async fn read_keys(&self) -> Result<Option<(KeyChain, Revision)>> {
+        match self.store.get(KEYS).await? {
+            Some((bytes, revision)) => Ok(Some((self.parse(KEYS, &bytes)?, revision))),
+            None => Ok(None),
+        }
+    }
+
+    /// Replaces the chain that has the `expected` revision, or creates the first one where none is expected.
+    pub async fn publish_keys(&self, chain: &KeyChain, expected: Option<&Revision>) -> Result<(), PublishError> {
+        let bytes = serde_json::to_vec(chain).context("cannot write the key sets as JSON")?;
+        let condition = expected.map_or(Condition::Absent, Condition::Is);
+        match self.store.write(KEYS, bytes, condition).await {
+            Ok(_) => Ok(()),
+            Err(WriteError::Conflict) => match self.read_keys().await? {
+                // The answer to a write that was sent twice.
+                Some((found, _)) if found == *chain => Ok(()),
+                _ => Err(PublishError::Conflict(self.store.locate(KEYS))),
+            },
             Err(WriteError::Failed(error)) => Err(error.into()),
         }
     }
 
     /// The desired document, for the controller.
     pub async fn read_desired(&self) -> Result<Option<(Envelope, Revision)>> {
-        match self.poll_desired(None).await? {
+        self.read_envelope(DESIRED).await
+    }
+
+    async fn read_envelope(&self, key: &str) -> Result<Option<(Envelope, Revision)>> {
+        match self.poll(key, None).await? {
             Poll::Changed(envelope, revision) => Ok(Some((envelope, revision))),
             Poll::Absent | Poll::Unchanged => Ok(None),
             Poll::Unreadable(why) => bail!(why),
         }
     }
 
-    /// The latest report of every host that has one.
-    ///
-    /// A report that cannot be read is left out, with a warning that names it: to the controller that host is silent, and
-    /// silence is already handled (it never counts as an acknowledgement). The others stay visible, and the host's next
-    /// report, seconds later, replaces the bad one.
+    /// For whoever reads what every host says, again and again.
+    pub fn reports(&self) -> Reports {
+        Reports::of(self.clone())
+    }
+
+    /// The latest report of every host that has one, for whoever looks once.
     pub async fn read_observed(&self) -> Result<BTreeMap<HostName, Observed>> {
-        let hosts = self.reporting_hosts().await?;
-        let reports = stream::iter(hosts)
-            .map(|host| async move { anyhow::Ok((self.read_report(&host).await?, host)) })
-            .buffer_unordered(PARALLEL_READS);
-        let reports: Vec<_> = reports.try_collect().await?;
-        Ok(reports
-            .into_iter()
-            .filter_map(|(report, host)| Some((host, report?)))
-            .collect())
+        let latest = self.reports().read().await?;
+        Ok(Arc::unwrap_or_clone(latest))
+    }
+
+    /// The latest report of one host. `None` without one, and where it cannot be read, as for [`Reports`].
+    pub async fn read_report(&self, host: &HostName) -> Result<Option<Observed>> {
+        let report = self.read_report_unless(host, None).await?;
+        Ok(report.and_then(|(report, _)| report))
     }
 
     /// What is desired now, unless it is what the host already knows.
     pub async fn poll_desired(&self, known: Option<&Revision>) -> Result<Poll> {
-        match self.store.read(DESIRED, known).await? {
+        self.poll(DESIRED, known).await
+    }
+
+    async fn poll(&self, key: &str, known: Option<&Revision>) -> Result<Poll> {
+        match self.store.read(key, known).await? {
             Read::Unchanged => Ok(Poll::Unchanged),
             Read::Absent => Ok(Poll::Absent),
-            Read::Oversized => Ok(Poll::Unreadable(store::oversized(&self.store.locate(DESIRED)))),
-            Read::Found(bytes, revision) => Ok(match self.parse(DESIRED, &bytes) {
+            Read::Oversized => Ok(Poll::Unreadable(store::oversized(&self.store.locate(key)))),
+            Read::Found(bytes, revision) => Ok(match self.parse(key, &bytes) {
                 Ok(envelope) => Poll::Changed(envelope, revision),
                 Err(error) => Poll::Unreadable(format!("{error:#}")),
             }),
@@ -143,31 +187,33 @@ impl Channel {
     }
 
     /// A publish whose answer was lost on the way is sent again and then conflicts with itself; that is no conflict.
-    async fn landed_already(&self, envelope: &Envelope) -> Result<Revision, PublishError> {
-        match self.read_desired().await? {
+    async fn landed_already(&self, key: &str, envelope: &Envelope) -> Result<Revision, PublishError> {
+        match self.read_envelope(key).await? {
             Some((found, revision)) if found == *envelope => Ok(revision),
-            _ => Err(PublishError::Conflict(self.store.locate(DESIRED))),
+            _ => Err(PublishError::Conflict(self.store.locate(key))),
         }
     }
 
-    async fn reporting_hosts(&self) -> Result<Vec<HostName>> {
-        let names = self.store.list(OBSERVED, MAX_HOSTS).await?;
-        // Anything else in there, such as a half-written temporary file, is not a report.
-        let host = |name: &String| HostName::parse(name.strip_suffix(".json")?).ok();
-        Ok(names.iter().filter_map(host).collect())
-    }
-
-    async fn read_report(&self, host: &HostName) -> Result<Option<Observed>> {
+    /// `None` if it is still the one with this revision. A report that is no report is a warning, and read as silence.
+    async fn read_report_unless(
+        &self,
+        host: &HostName,
+        known: Option<&Revision>,
+    ) -> Result<Option<(Option<Observed>, Option<Revision>)>> {
         let key = observed_key(host);
-        let report = match self.store.read(&key, None).await? {
-            Read::Absent | Read::Unchanged => return Ok(None),
-            Read::Oversized => Err(anyhow!(store::oversized(&self.store.locate(&key)))),
-            Read::Found(bytes, _) => self.parse(&key, &bytes).and_then(|report| self.belongs(host, report)),
+        let (report, revision) = match self.store.read(&key, known).await? {
+            Read::Unchanged => return Ok(None),
+            Read::Absent => return Ok(Some((None, None))),
+            Read::Oversized => (Err(anyhow!(store::oversized(&self.store.locate(&key)))), None),
+            Read::Found(bytes, revision) => {
+                let report = self.parse(&key, &bytes);
+                (report.and_then(|report| self.belongs(host, report)), Some(revision))
+            }
         };
         if let Err(error) = &report {
             tracing::warn!("the report of host `{host}` is left out: {error:#}");
         }
-        Ok(report.ok())
+        Ok(Some((report.ok(), revision)))
     }
 
     fn belongs(&self, host: &HostName, report: Observed) -> Result<Observed> {
@@ -194,6 +240,7 @@ impl Channel {
 }
 
 const DESIRED: &str = "desired.json";
+const KEYS: &str = "keys.json";
 const OBSERVED: &str = "observed/";
 
 fn observed_key(host: &HostName) -> String {

@@ -109,6 +109,39 @@ async fn every_host_s_latest_report_is_seen() {
 }
 
 #[tokio::test]
+async fn a_reader_that_reads_again_sees_what_changed_came_and_went() {
+    for ground in Ground::both().await {
+        let mut reports = ground.channel.reports();
+        for name in ["host-1", "host-2"] {
+            ground.channel.report(&observed(name, 1)).await.unwrap();
+        }
+        let before = reports.read().await.unwrap();
+        assert_eq!(
+            before.values().cloned().collect::<Vec<_>>(),
+            [observed("host-1", 1), observed("host-2", 1)]
+        );
+        ground.channel.report(&observed("host-2", 2)).await.unwrap();
+        ground.channel.report(&observed("host-3", 1)).await.unwrap();
+        ground.remove("observed/host-1.json");
+        let after = reports.read().await.unwrap();
+        assert_eq!(
+            after.values().cloned().collect::<Vec<_>>(),
+            [observed("host-2", 2), observed("host-3", 1)]
+        );
+        assert_eq!(before.len(), 2, "what was read stays as it was");
+        ground.put("observed/host-2.json", b"{ torn").await;
+        let torn = reports.read().await.unwrap();
+        assert_eq!(
+            torn.keys().collect::<Vec<_>>(),
+            [&host("host-3")],
+            "silent until it speaks again"
+        );
+        ground.channel.report(&observed("host-2", 2)).await.unwrap();
+        assert_eq!(reports.read().await.unwrap().len(), 2);
+    }
+}
+
+#[tokio::test]
 async fn a_report_that_cannot_be_believed_hides_no_other() {
     for ground in Ground::both().await {
         ground.channel.report(&observed("host-1", 1)).await.unwrap();
@@ -194,6 +227,7 @@ fn observed(name: &str, generation: u64) -> Observed {
         tasks: Vec::new(),
         failure: None,
         refused: None,
+        refused_ask: None,
         agent_version: "0.1.0".to_owned(),
     }
 }

@@ -14,10 +14,11 @@ pub struct Counts {
 
 impl Add for Counts {
     type Output = Self;
+    /// Never more than there are numbers for: one host that reports nonsense must not end whoever adds it up.
     fn add(self, other: Self) -> Self {
         Self {
-            requests: self.requests + other.requests,
-            errors: self.errors + other.errors,
+            requests: self.requests.saturating_add(other.requests),
+            errors: self.errors.saturating_add(other.errors),
         }
     }
 }

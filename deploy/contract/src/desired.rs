@@ -1,7 +1,7 @@
 //! What an environment should run: written by the controller, followed by every host.
 
 use crate::{
-    AppName, EnvironmentName, Generation, HostName, ImageRef, ReleaseId, RolloutId, SecretName, TaskId, Weight,
+    AppName, Cpus, EnvironmentName, Generation, HostName, ImageRef, ReleaseId, RolloutId, SecretName, TaskId, Weight,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,8 @@ pub struct Desired {
     pub generation: Generation,
     pub rollout: RolloutId,
     pub issued_at: Timestamp,
+    /// The newest key set of whoever signed this: a host with an earlier one looks for it in the channel.
+    pub keys: u32,
     /// Who must follow and acknowledge.
     pub hosts: Vec<HostName>,
     /// What should run; `None` before the first release and while the environment is stopped.
@@ -29,6 +31,9 @@ pub struct Desired {
     pub weight: Weight,
     /// What traffic returns to.
     pub fallback: Option<Fallback>,
+    /// Whether users are kept from what fails on `release` as long as the fallback runs beside it.
+    #[serde(default)]
+    pub shield: bool,
     pub gate: HealthGate,
     pub drain: Drain,
     /// Present while a rollout is under way: without a newer generation within this time of receipt, the host returns to
@@ -45,6 +50,8 @@ pub struct Version {
     pub release: ReleaseId,
     pub commit: String,
     pub image: ImageRef,
+    /// What the registry sends for it: compressed, without what a host may have already. `None` where nobody counted.
+    pub image_bytes: Option<u64>,
     /// The port the container listens on.
     pub port: u16,
     /// Configuration that may be read by anyone.
@@ -52,6 +59,7 @@ pub struct Version {
     /// Configuration that may not: the host looks each up by name and version.
     pub secrets: Vec<SecretRef>,
     pub memory_mb: Option<u64>,
+    pub cpus: Option<Cpus>,
 }
 
 /// `NAME@version`: which secret, never what it is.

@@ -1,6 +1,6 @@
 //! What the processes of one host need to know to do their work. Supervisor, agent and router read the same file.
 
-use crate::{AppName, EnvironmentName, HostName};
+use crate::{AppName, EnvironmentName, HostName, ImageConfig, RouterConfig, SecretsPlace};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -21,13 +21,24 @@ pub struct HostConfig {
     pub admin_socket: PathBuf,
     /// The router's table and epoch.
     pub router_state: PathBuf,
+    /// A folder: what the agent remembers.
+    #[serde(default = "agent_state")]
+    pub agent_state: PathBuf,
     pub channel: ChannelPlace,
     pub poll_interval_ms: u64,
     /// The key set whose signatures count.
     pub trusted_keys: PathBuf,
-    /// Holds one file `NAME@version` a secret, readable by the owner only.
-    pub secrets_dir: PathBuf,
+    #[serde(alias = "secrets_dir")]
+    pub secrets: SecretsPlace,
     pub containers: ContainerConfig,
+    #[serde(default)]
+    pub images: ImageConfig,
+    #[serde(default)]
+    pub router: RouterConfig,
+}
+
+fn agent_state() -> PathBuf {
+    "agent".into()
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

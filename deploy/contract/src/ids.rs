@@ -55,6 +55,11 @@ ulid_type!(
     TaskId,
     "a task id (26 characters)"
 );
+ulid_type!(
+    /// What somebody wants to hear from hosts, from the first ask to the last renewal.
+    AskId,
+    "an ask id (26 characters)"
+);
 
 #[cfg(test)]
 mod tests {

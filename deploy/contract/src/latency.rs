@@ -28,11 +28,13 @@ impl Latency {
         (1 + doublings * PER_DOUBLING + quarter).min(BUCKETS - 1)
     }
 
-    /// The upper bound of a bucket, in microseconds.
+    /// The upper bound of a bucket, in microseconds. A bucket there is none of is taken for the last: what is read here was
+    /// written elsewhere.
     pub fn upper_us(bucket: usize) -> u64 {
         if bucket == 0 {
             return FIRST_US;
         }
+        let bucket = bucket.min(BUCKETS - 1);
         let (doublings, quarter) = ((bucket - 1) / PER_DOUBLING, (bucket - 1) % PER_DOUBLING);
         let lower = FIRST_US << doublings;
         lower + lower * (quarter as u64 + 1) / PER_DOUBLING as u64
@@ -48,16 +50,17 @@ impl Latency {
     }
 
     pub fn total(&self) -> u64 {
-        self.buckets.iter().sum()
+        let sum = |total: u64, count: &u64| total.saturating_add(*count);
+        self.buckets.iter().fold(0, sum)
     }
 
     /// The duration that `per_mille` of all requests stayed under; `None` without requests.
     pub fn quantile_us(&self, per_mille: u64) -> Option<u64> {
         let total = self.total();
-        let rank = (total * per_mille).div_ceil(1000).max(1);
-        let mut seen = 0;
+        let rank = (u128::from(total) * u128::from(per_mille)).div_ceil(1000).max(1);
+        let mut seen: u128 = 0;
         for (bucket, count) in self.buckets.iter().enumerate() {
-            seen += count;
+            seen += u128::from(*count);
             if seen >= rank && total > 0 {
                 return Some(Self::upper_us(bucket));
             }
@@ -92,5 +95,14 @@ mod tests {
         assert!(latency.quantile_us(500).unwrap() < 1_300);
         assert!(latency.quantile_us(999).unwrap() >= 50_000);
         assert_eq!(Latency::default().quantile_us(500), None);
+    }
+
+    #[test]
+    fn counts_and_buckets_that_no_router_reports_are_borne() {
+        let slowest = Latency::upper_us(Latency::BUCKETS - 1);
+        let many = Latency {
+            buckets: [vec![0; 400], vec![u64::MAX, u64::MAX]].concat(),
+        };
+        assert_eq!((many.total(), many.quantile_us(999)), (u64::MAX, Some(slowest)));
     }
 }

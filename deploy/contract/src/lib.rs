@@ -1,40 +1,55 @@
 //! What the release tool, agents and routers say to each other, and nothing else: no I/O, no async.
 //!
 //! The controller publishes a signed [`Desired`] document per environment; each host's agent answers with an
-//! [`Observed`] document, and tells its router the [`Table`] to split traffic by. A [`HostConfig`] tells the processes of
+//! [`Observed`] document, and tells its router the [`Table`] to split traffic by. What an operator wants to hear for a
+//! while, such as the app's log lines, is [`Asked`] beside that and [`Said`] in parts. A [`HostConfig`] tells the processes of
 //! one host who they are.
 
+mod asked;
 mod counts;
+mod cpus;
 mod desired;
 mod digest;
 mod generation;
 mod ground;
 mod host;
 mod ids;
+mod images;
 pub mod judge;
+mod keychain;
 mod latency;
 mod names;
+mod network;
 mod observed;
 mod process;
+mod router;
+mod secrets;
 mod signature;
 mod table;
 mod weight;
 
+pub use asked::{Asked, LogsAsked, Said, SaidLine};
 pub use counts::Counts;
+pub use cpus::Cpus;
 pub use desired::{Desired, Drain, Fallback, HealthGate, Keep, SecretRef, Task, Version};
 pub use digest::{Digest, ImageRef};
 pub use generation::{Fence, Generation};
 pub use ground::{BalancerConfig, BucketConfig, BucketGuest, EdgeConfig, GroundConfig, RegistryConfig};
 pub use host::{ChannelPlace, ContainerConfig, HostConfig, PortRange};
-pub use ids::{ReleaseId, RolloutId, TaskId};
+pub use ids::{AskId, ReleaseId, RolloutId, TaskId};
+pub use images::ImageConfig;
+pub use keychain::{KeyChain, KeyChainError};
 pub use latency::Latency;
 pub use names::{AppName, EnvironmentName, HostName, SecretName};
+pub use network::Network;
 pub use observed::{
     Evidence, Failure, FailureKind, Health, Observed, ObservedVersion, Refusal, RouterReport, TaskResult,
 };
 pub use process::{ProcessRecord, SupervisorRecord};
+pub use router::{AccessLog, PathPrefix, RouterConfig, SiteHost, TlsFiles};
+pub use secrets::{SecretsPlace, SsmPlace};
 pub use signature::{Envelope, KeyId, KeySet, PublicKey, SignatureError, SigningKey};
-pub use table::{Backend, Role, RouterStatus, Table, TableLease, VersionStatus};
+pub use table::{Backend, Hold, Role, RouterStatus, Table, TableLease, VersionStatus};
 pub use weight::Weight;
 
 /// The version of these types. A reader accepts its own version and the one before it, and refuses a later one by name.

@@ -29,6 +29,9 @@ pub struct Observed {
     pub failure: Option<Failure>,
     /// A document that was not accepted.
     pub refused: Option<Refusal>,
+    /// An ask that was not answered.
+    #[serde(default)]
+    pub refused_ask: Option<Refusal>,
     pub agent_version: String,
 }
 
@@ -75,6 +78,8 @@ pub struct TaskResult {
     pub timed_out: bool,
     /// The last lines it printed.
     pub output: Vec<String>,
+    /// It printed more before those.
+    pub left_out: bool,
     pub took_ms: u64,
 }
 
@@ -95,7 +100,9 @@ pub struct Failure {
 pub enum FailureKind {
     /// The image could not be pulled, or what came had another digest.
     Pull,
-    /// No container could be made: port, network, secret or disk.
+    /// The image was not pulled, because the disk has no room for it.
+    Disk,
+    /// No container could be made: port, network or secret.
     Start,
     /// The process ended by itself.
     Exited,
@@ -121,7 +128,7 @@ pub struct Evidence {
     pub log_tail: Vec<String>,
 }
 
-/// A desired document that this host did not follow.
+/// A desired document that this host did not follow, or an ask.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Refusal {

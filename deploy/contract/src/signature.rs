@@ -22,6 +22,10 @@ pub struct Envelope {
 pub struct KeyId(String);
 
 impl KeyId {
+    fn of(public: &[u8]) -> Self {
+        Self(crate::Digest::of(public).hex()[..16].to_owned())
+    }
+
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         if text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             Ok(Self(text.to_owned()))
@@ -55,6 +59,14 @@ pub struct PublicKey {
     pub ed25519: String,
 }
 
+impl PublicKey {
+    /// A key under its own id.
+    pub fn is_whole(&self) -> bool {
+        let bytes = BASE64.decode(&self.ed25519);
+        bytes.is_ok_and(|bytes| bytes.len() == 32 && self.id == KeyId::of(&bytes))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     #[error("signed with key `{0}`, which this host does not trust")]
@@ -68,6 +80,7 @@ pub enum SignatureError {
 }
 
 /// Signs desired documents. Its `Debug` shows the key's id only.
+#[derive(Clone)]
 pub struct SigningKey(ed25519_dalek::SigningKey);
 
 impl fmt::Debug for SigningKey {
@@ -94,19 +107,23 @@ impl SigningKey {
     pub fn public(&self) -> PublicKey {
         let bytes = self.0.verifying_key().to_bytes();
         PublicKey {
-            id: KeyId(crate::Digest::of(&bytes).hex()[..16].to_owned()),
+            id: KeyId::of(&bytes),
             ed25519: BASE64.encode(bytes),
         }
     }
 
     pub fn seal<T: Serialize>(&self, document: &T) -> Result<Envelope, serde_json::Error> {
-        let document = serde_json::to_string(document)?;
+        Ok(self.sign(serde_json::to_string(document)?))
+    }
+
+    /// Whatever the text is.
+    pub fn sign(&self, document: String) -> Envelope {
         let signature = BASE64.encode(self.0.sign(document.as_bytes()).to_bytes());
-        Ok(Envelope {
+        Envelope {
             key: self.public().id,
             signature,
             document,
-        })
+        }
     }
 }
 

@@ -15,6 +15,9 @@ pub struct Table {
     /// The weights add up to 1000 unless there is no backend at all.
     pub backends: Vec<Backend>,
     pub lease: Option<TableLease>,
+    /// Whether what fails on the candidate, and is safe to ask twice, is asked of the stable version.
+    #[serde(default)]
+    pub shield: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +56,20 @@ pub struct RouterStatus {
     pub epoch: u64,
     pub generation: Generation,
     pub lapsed: Option<RolloutId>,
+    #[serde(default)]
+    pub hold: Option<Hold>,
     pub versions: Vec<VersionStatus>,
+}
+
+/// `PUT /hold` with one of these keeps requests from every version, until its time is up or until `DELETE /hold`. A tester
+/// is let through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Hold {
+    /// They wait, at most this long.
+    Pause { max_ms: u64 },
+    /// They are told to come back after so many seconds.
+    Maintenance { retry_after_s: u32 },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +82,9 @@ pub struct VersionStatus {
     pub in_flight: u64,
     pub counts: Counts,
     pub latency: Latency,
+    /// Failures among `counts` that no user saw, because the stable version answered instead.
+    #[serde(default)]
+    pub shielded: u64,
 }
 
 impl Table {

@@ -1,6 +1,7 @@
 //! Who we are to a registry: the release tool when it pushes, a host when it pulls, by the same rules.
 
 mod docker_config;
+mod ecr;
 
 use docker_config::DockerConfig;
 use std::fmt;
@@ -34,6 +35,10 @@ pub enum CredentialSource {
     },
     /// The environment variables `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`.
     Env,
+    /// A token of Amazon ECR, by the keys of this process, container or instance.
+    Ecr,
+    /// What `docker login` left, and for a registry of Amazon ECR of which it knows nothing, a token.
+    Host,
     Given(Login),
 }
 
@@ -69,11 +74,11 @@ impl fmt::Debug for Secret {
 }
 
 impl CredentialSource {
-    /// What a host has of its own: the variables where they are set, else what `docker login` left.
+    /// What a host has of its own: the variables where they are set, else what `docker login` left, else its role.
     pub fn of_this_host() -> Self {
         match std::env::var_os("REGISTRY_USERNAME") {
             Some(_) => Self::Env,
-            None => Self::DockerConfig { directory: None },
+            None => Self::Host,
         }
     }
 
@@ -84,18 +89,29 @@ impl CredentialSource {
             Self::Given(login) => Ok(Some(login.clone())),
             Self::Env => from_variables(|name| std::env::var(name).ok()).map(Some),
             Self::DockerConfig { directory } => {
-                let directory = match directory {
-                    Some(directory) => directory.clone(),
-                    None => default_directory()
-                        .ok_or_else(|| Unusable::new("Docker's config", "neither DOCKER_CONFIG nor HOME is set"))?,
-                };
-                DockerConfig::read(&directory.join("config.json"))
-                    .await?
-                    .login(host)
-                    .await
+                let directory = directory.clone().or_else(default_directory);
+                let unset = || Unusable::new("Docker's config", "neither DOCKER_CONFIG nor HOME is set");
+                from_config(directory.ok_or_else(unset)?, host).await
             }
+            Self::Ecr => ecr::login(host).await.map(Some),
+            // A service of the system has no HOME, and needs none.
+            Self::Host => match (default_directory(), aws::Registry::of(host)) {
+                (None, None) => Ok(None),
+                (None, Some(_)) => ecr::login(host).await.map(Some),
+                (Some(directory), registry) => match (from_config(directory, host).await?, registry) {
+                    (None, Some(_)) => ecr::login(host).await.map(Some),
+                    (found, _) => Ok(found),
+                },
+            },
         }
     }
+}
+
+async fn from_config(directory: PathBuf, host: &str) -> Result<Option<Login>, Unusable> {
+    DockerConfig::read(&directory.join("config.json"))
+        .await?
+        .login(host)
+        .await
 }
 
 fn default_directory() -> Option<PathBuf> {

@@ -1,5 +1,6 @@
 //! Finding the engine, and saying what is wrong when there is none.
 
+use anyhow::Context as _;
 use bollard::ClientVersion;
 use bollard::errors::Error as ApiError;
 use futures_util::future::BoxFuture;
@@ -7,6 +8,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
@@ -76,10 +78,33 @@ impl Docker {
         Ok(Self { api })
     }
 
+    /// The folder that holds the engine's images and containers, and the name of the machine it is on.
+    pub async fn data_root(&self) -> anyhow::Result<DataRoot> {
+        let info = self
+            .api
+            .info()
+            .await
+            .context("asking the engine where it keeps its data")?;
+        Ok(DataRoot {
+            path: info
+                .docker_root_dir
+                .context("the engine does not say where it keeps its data")?
+                .into(),
+            machine: info.name.unwrap_or_default(),
+        })
+    }
+
     /// The API itself, for what this layer does not cover.
     pub fn api(&self) -> &bollard::Docker {
         &self.api
     }
+}
+
+/// Where an engine keeps what it keeps: a path as the engine sees it, which may be another machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataRoot {
+    pub path: PathBuf,
+    pub machine: String,
 }
 
 /// Why there is no engine to talk to. `Display` says what is wrong and, on a second line, what to type.

@@ -2,13 +2,10 @@
 
 use crate::Docker;
 use crate::engine::is_gone;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use bollard::auth::DockerCredentials;
-use bollard::query_parameters::{CreateImageOptionsBuilder, RemoveImageOptions};
-use contract::ImageRef;
+use bollard::query_parameters::RemoveImageOptions;
 use credentials::Login;
-use futures_util::StreamExt;
-use std::time::Duration;
 
 /// As the engine wants to be told who asks.
 pub(crate) fn engine_credentials(login: &Login) -> DockerCredentials {
@@ -40,38 +37,13 @@ impl Docker {
         }
     }
 
-    /// Pulls by digest, and checks that what came has it.
-    pub async fn pull(&self, image: &ImageRef, login: Option<&Login>, deadline: Duration) -> Result<()> {
-        let reference = image.to_string();
-        match tokio::time::timeout(deadline, self.pull_unbounded(&reference, login)).await {
-            Ok(pulled) => pulled.with_context(|| format!("pulling `{reference}`"))?,
-            Err(_late) => bail!(
-                "pulling `{reference}`: not finished within {} s",
-                deadline.as_secs_f64()
-            ),
+    /// What an image takes on the engine's disk, layers that others share included; `None` where there is no such image.
+    pub async fn image_bytes(&self, reference: &str) -> Result<Option<u64>> {
+        match self.api().inspect_image(reference).await {
+            Ok(image) => Ok(Some(image.size.and_then(|size| size.try_into().ok()).unwrap_or(0))),
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("inspecting image `{reference}`")),
         }
-        let found = self.api().inspect_image(&reference).await;
-        let digests = found
-            .with_context(|| format!("inspecting `{reference}`"))?
-            .repo_digests
-            .unwrap_or_default();
-        ensure!(
-            digests
-                .iter()
-                .any(|digest| digest.ends_with(&format!("@{}", image.digest))),
-            "pulled `{reference}`, but the engine knows the image as {digests:?}"
-        );
-        Ok(())
-    }
-
-    async fn pull_unbounded(&self, reference: &str, login: Option<&Login>) -> Result<()> {
-        let options = CreateImageOptionsBuilder::default().from_image(reference).build();
-        let credentials = login.map(engine_credentials);
-        let mut progress = self.api().create_image(Some(options), None, credentials);
-        while let Some(step) = progress.next().await {
-            step?;
-        }
-        Ok(())
     }
 
     /// Removes a reference, and the image with it if that was its last. Fine if it is gone.

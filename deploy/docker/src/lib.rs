@@ -14,20 +14,23 @@ mod image;
 mod listing;
 mod logs;
 mod network;
+mod pull;
 mod push;
 mod spec;
 mod state;
 mod volume;
 
 pub use build::{Build, BuildOptions};
-pub use engine::{Docker, EngineError, OLDEST_API, ReadWrite, Stream};
+pub use engine::{DataRoot, Docker, EngineError, OLDEST_API, ReadWrite, Stream};
 pub use exec::Executed;
 pub use files::Owner;
 pub use health::Unhealthy;
 pub use listing::ImageSummary;
+pub use logs::LinesWanted;
 pub use network::Network;
+pub use pull::{Patience, Pulled};
 pub use push::Pushed;
-pub use spec::{ContainerSpec, HealthCheck, PublishedPort, Restart};
+pub use spec::{ContainerSpec, HealthCheck, MOST_PROCESSES, PublishedPort, Restart};
 pub use state::{ContainerState, ContainerSummary, Status};
 
 /// Labels of a container, network, volume or image.

@@ -5,9 +5,14 @@ use bollard::models::{
     ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, NetworkingConfig,
     PortBinding, RestartPolicy, RestartPolicyNameEnum,
 };
+use contract::Cpus;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
+
+/// Processes and threads of a hardened container: several times what a server with a thread for each connection has, and
+/// an eighth of what a kernel gives out by default, so that a container that forks without end takes nothing else with it.
+pub const MOST_PROCESSES: i64 = 4096;
 
 /// A container to create. `Default` is the engine's own default: no network but the bridge, nothing published, no restarts.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +33,8 @@ pub struct ContainerSpec {
     pub ports: Vec<PublishedPort>,
     /// Memory and swap together: a container over its limit is killed, not swapped.
     pub memory_mb: Option<u64>,
+    /// As much processor time as so many CPUs give. More than the machine has is refused by the engine.
+    pub cpus: Option<Cpus>,
     pub user: Option<String>,
     /// Named volume and the path it is mounted on.
     pub volumes: Vec<(String, String)>,
@@ -35,7 +42,7 @@ pub struct ContainerSpec {
     pub read_only_root: bool,
     pub restart: Restart,
     pub health: Option<HealthCheck>,
-    /// No capabilities, and no way to gain any.
+    /// No capabilities, no way to gain any, and no more than [`MOST_PROCESSES`].
     pub hardened: bool,
     /// The engine keeps at most 3 log files of 10 MB.
     pub log_rotation: bool,
@@ -120,6 +127,8 @@ impl ContainerSpec {
             extra_hosts: Some(self.hosts.iter().map(|(name, ip)| format!("{name}:{ip}")).collect()),
             memory,
             memory_swap: memory,
+            nano_cpus: self.cpus.map(|cpus| i64::from(cpus.as_milli()) * 1_000_000),
+            pids_limit: self.hardened.then_some(MOST_PROCESSES),
             binds: Some(
                 self.volumes
                     .iter()

@@ -3,7 +3,8 @@
 mod common;
 
 use common::{Bench, tar_of};
-use docker::{BuildOptions, ContainerSpec, HealthCheck, Owner, PublishedPort, Restart, Status};
+use contract::Cpus;
+use docker::{BuildOptions, ContainerSpec, HealthCheck, MOST_PROCESSES, Owner, PublishedPort, Restart, Status};
 use std::time::{Duration, Instant};
 
 const SHORT: Duration = Duration::from_secs(20);
@@ -210,7 +211,7 @@ async fn what_is_written_to_a_volume_outlives_the_container() {
 }
 
 #[tokio::test]
-async fn ports_restart_and_hardening_reach_the_engine() {
+async fn ports_limits_restart_and_hardening_reach_the_engine() {
     let bench = Bench::new().await;
     let spec = ContainerSpec {
         ports: vec![PublishedPort::on_loopback(0, 80)],
@@ -218,6 +219,7 @@ async fn ports_restart_and_hardening_reach_the_engine() {
         read_only_root: true,
         hardened: true,
         log_rotation: true,
+        cpus: Cpus::milli(250),
         ..bench.spec("sleep", &["sleep"])
     };
     let id = bench.run(&spec).await;
@@ -237,8 +239,23 @@ async fn ports_restart_and_hardening_reach_the_engine() {
     assert_eq!(raw.cap_drop.unwrap(), ["ALL"]);
     assert_eq!(raw.security_opt.unwrap(), ["no-new-privileges"]);
     assert_eq!(raw.readonly_rootfs, Some(true));
+    assert_eq!(raw.nano_cpus, Some(250_000_000));
+    assert_eq!(raw.pids_limit, Some(MOST_PROCESSES));
     assert_eq!(raw.restart_policy.unwrap().name.unwrap().to_string(), "unless-stopped");
     assert_eq!(raw.log_config.unwrap().config.unwrap()["max-size"], "10m");
+}
+
+#[tokio::test]
+async fn where_the_engine_keeps_its_data_and_how_large_an_image_is_can_be_asked() {
+    let bench = Bench::new().await;
+    let root = bench.docker.data_root().await.unwrap();
+    assert!(root.path.is_absolute() && !root.machine.is_empty(), "{root:?}");
+    let bytes = bench.docker.image_bytes(&bench.image).await.unwrap().unwrap();
+    assert!(bytes >= common::probe().len() as u64, "{bytes}");
+    assert_eq!(
+        bench.docker.image_bytes("xtask-test-docker-none:none").await.unwrap(),
+        None
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! The machine we are on, as `/proc` shows it. Whatever cannot be read, because it is gone or another user's, is absent.
 
+mod disk;
+
+pub use disk::{free_bytes, host_name};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
@@ -20,18 +23,30 @@ impl fmt::Display for Holder {
 
 /// Who listens on `port` of any address; `None` where nobody does, or where its process may not be looked at.
 pub fn holder_of(port: u16) -> Option<Holder> {
+    holders_of(port).into_iter().next()
+}
+
+/// Every port that somebody listens on, of any address.
+pub fn ports_listened_on() -> BTreeSet<u16> {
+    let listeners = listeners("/proc/net").into_iter();
+    listeners.map(|listener| listener.address.port()).collect()
+}
+
+/// All that hold a listening socket on `port`, whether they accept from it or only keep it open.
+pub fn holders_of(port: u16) -> Vec<Holder> {
     let wanted: Vec<String> = listeners("/proc/net")
         .into_iter()
         .filter(|listener| listener.address.port() == port)
         .map(|listener| format!("socket:[{}]", listener.inode))
         .collect();
     if wanted.is_empty() {
-        return None;
+        return Vec::new();
     }
-    let pids = fs::read_dir("/proc")
-        .ok()?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-    pids.into_iter().find_map(|pid| {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let holders = pids.filter_map(|pid| {
         let mut links = fs::read_dir(format!("/proc/{pid}/fd"))
             .ok()?
             .filter_map(|fd| fd.ok()?.path().read_link().ok());
@@ -44,7 +59,8 @@ pub fn holder_of(port: u16) -> Option<Holder> {
             pid,
             command: command.trim().to_owned(),
         })
-    })
+    });
+    holders.collect()
 }
 
 /// What a container's processes listen on, read in the network namespace of its first one. `None` where that cannot be

@@ -1,5 +1,5 @@
-//! What the agent says to the router, over a unix socket that only this user can open: `PUT /table`, `GET /status`,
-//! `GET /metrics`.
+//! What the agent says to the router, over a unix socket that only this user can open, or this user's group where the
+//! socket's folder is made for one: `PUT /table`, `POST /revert`, `PUT` and `DELETE /hold`, `GET /status`, `GET /metrics`.
 
 use crate::control::{Control, PutError};
 use crate::limits::{ADMIN_BODY_BYTES, ADMIN_CONNECTIONS, ADMIN_TIMEOUT};
@@ -7,16 +7,17 @@ use crate::metrics;
 use crate::state::Refused;
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use contract::{RouterStatus, Table};
+use contract::RouterStatus;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 use std::io::ErrorKind;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,8 @@ use tokio::net::UnixListener;
 use tokio::sync::Semaphore;
 
 /// Replaces what an earlier router left behind. Called only with the state file's lock in hand, so nobody answers there
-/// any more. The mode comes from the process's umask, so that there is no moment at which others could connect.
+/// any more. The mode comes from the process's umask, so that there is no moment at which others could connect. A folder
+/// that a group may enter and nobody else (mode 0750) says that the agent is of that group: then it may connect as well.
 pub fn bind(path: &Path) -> Result<UnixListener> {
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => (),
@@ -38,7 +40,14 @@ pub fn bind(path: &Path) -> Result<UnixListener> {
         }
         Ok(_) => std::fs::remove_file(path).with_context(|| format!("cannot replace `{}`", path.display()))?,
     }
-    UnixListener::bind(path).with_context(|| format!("cannot listen on `{}`", path.display()))
+    let listener = UnixListener::bind(path).with_context(|| format!("cannot listen on `{}`", path.display()))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = std::fs::metadata(folder.unwrap_or(Path::new(".")));
+    if folder.is_ok_and(|folder| folder.permissions().mode() & 0o077 == 0o050) {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o660))
+            .with_context(|| format!("cannot open `{}` to its group", path.display()))?;
+    }
+    Ok(listener)
 }
 
 pub async fn serve(control: Arc<Control>, listener: UnixListener) {
@@ -81,21 +90,29 @@ pub async fn serve_connection(control: Arc<Control>, stream: impl AsyncRead + As
 
 async fn answer(control: &Control, request: Request<Incoming>) -> Response<Full<Bytes>> {
     match (request.method(), request.uri().path()) {
-        (&Method::PUT, "/table") => match read_table(request).await {
-            Ok(table) => put(control, table).await,
+        (&Method::PUT, "/table") => match read(request, "a table").await {
+            Ok(table) => tell(control.put(table).await, "a table was not taken"),
             Err((status, why)) => text(status, why),
         },
+        (&Method::POST, "/revert") => tell(control.revert().await, "not reverted"),
+        (&Method::PUT, "/hold") => match read(request, "a hold").await {
+            Ok(hold) => tell(control.hold(Some(hold)).await, "users are not held"),
+            Err((status, why)) => text(status, why),
+        },
+        (&Method::DELETE, "/hold") => tell(control.hold(None).await, "users are still held"),
         (&Method::GET, "/status") => json(&control.status().await),
         (&Method::GET, "/metrics") => text(StatusCode::OK, metrics::render(&control.status().await)),
-        (_, "/table" | "/status" | "/metrics") => text(StatusCode::METHOD_NOT_ALLOWED, "not with this method".into()),
+        (_, "/table" | "/revert" | "/hold" | "/status" | "/metrics") => {
+            text(StatusCode::METHOD_NOT_ALLOWED, "not with this method".into())
+        }
         _ => text(
             StatusCode::NOT_FOUND,
-            "expected PUT /table, GET /status or GET /metrics".into(),
+            "expected PUT /table, POST /revert, PUT or DELETE /hold, GET /status or GET /metrics".into(),
         ),
     }
 }
 
-async fn read_table(request: Request<Incoming>) -> Result<Table, (StatusCode, String)> {
+async fn read<T: DeserializeOwned>(request: Request<Incoming>, what: &str) -> Result<T, (StatusCode, String)> {
     let body = Limited::new(request.into_body(), ADMIN_BODY_BYTES)
         .collect()
         .await
@@ -103,30 +120,30 @@ async fn read_table(request: Request<Incoming>) -> Result<Table, (StatusCode, St
             if error.is::<LengthLimitError>() {
                 (
                     StatusCode::PAYLOAD_TOO_LARGE,
-                    format!("a table of more than {ADMIN_BODY_BYTES} bytes"),
+                    format!("{what} of more than {ADMIN_BODY_BYTES} bytes"),
                 )
             } else {
                 (
                     StatusCode::BAD_REQUEST,
-                    format!("the table did not arrive whole: {error}"),
+                    format!("{what} that did not arrive whole: {error}"),
                 )
             }
         })?;
-    serde_json::from_slice(&body.to_bytes()).map_err(|error| (StatusCode::BAD_REQUEST, format!("not a table: {error}")))
+    serde_json::from_slice(&body.to_bytes()).map_err(|error| (StatusCode::BAD_REQUEST, format!("not {what}: {error}")))
 }
 
-async fn put(control: &Control, table: Table) -> Response<Full<Bytes>> {
-    let error = match control.put(table).await {
+fn tell(outcome: Result<RouterStatus, PutError>, what: &str) -> Response<Full<Bytes>> {
+    let error = match outcome {
         Ok(status) => return json(&status),
         Err(error) => error,
     };
     let status = match &error {
         PutError::Refused(Refused::Flawed(_)) => StatusCode::UNPROCESSABLE_ENTITY,
-        PutError::Refused(Refused::Stale { .. } | Refused::Lapsed(_)) => StatusCode::CONFLICT,
+        PutError::Refused(Refused::Stale { .. } | Refused::Lapsed(_) | Refused::NothingOnTrial) => StatusCode::CONFLICT,
         PutError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
-        PutError::NotSaved(_) => StatusCode::INSUFFICIENT_STORAGE,
+        PutError::NotSaved(_) | PutError::NotKept(_) => StatusCode::INSUFFICIENT_STORAGE,
     };
-    tracing::warn!(%status, why = %error, "a table was not taken");
+    tracing::warn!(%status, why = %error, "{what}");
     text(status, error.to_string())
 }
 

@@ -1,7 +1,9 @@
 //! The table in force: taken from the agent, kept on disk, swapped under the requests, reverted when its lease runs out.
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::counters::Versions;
+use crate::hold::Hold;
+use crate::refusal::Refusal;
 use crate::routes::Routes;
 use crate::state::{Refused, State};
 use crate::state_file::StateFile;
@@ -21,6 +23,8 @@ pub struct Control {
     held: Mutex<Held>,
     /// A lease may have come or gone.
     changed: Notify,
+    /// Users that were made to wait may go on.
+    released: Notify,
 }
 
 #[derive(Debug)]
@@ -39,6 +43,8 @@ pub enum PutError {
     Stopping,
     #[error("the table could not be made durable and is not in force: {0:#}")]
     NotSaved(anyhow::Error),
+    #[error("all weight is back on the stable version, but a router started now would not know of it: {0:#}")]
+    NotKept(anyhow::Error),
 }
 
 impl Control {
@@ -56,7 +62,7 @@ impl Control {
             );
         }
         let mut versions = Versions::default();
-        let routes = Routes::build(state.in_force(), &Routes::default(), &mut versions);
+        let routes = Routes::build(state.in_force(), state.hold.clone(), &Routes::default(), &mut versions);
         tracing::info!(
             epoch = state.epoch, generation = %state.table.generation, backends = routes.backends.len(),
             "routing by the last table"
@@ -71,6 +77,7 @@ impl Control {
             clock,
             held,
             changed: Notify::new(),
+            released: Notify::new(),
         })
     }
 
@@ -84,11 +91,56 @@ impl Control {
             tracing::info!(generation = %next.table.generation, table = %describe(&next.in_force()), "new table");
             self.install(&mut held, next);
         }
-        Ok(status(&mut held))
+        Ok(status(&mut held, &self.clock.now()))
+    }
+
+    /// Makes users wait or come back, or lets them go on.
+    pub async fn hold(&self, asked: Option<contract::Hold>) -> Result<RouterStatus, PutError> {
+        let mut held = self.held.lock().await;
+        let file = held.file.clone().ok_or(PutError::Stopping)?;
+        let next = State {
+            hold: asked.map(|asked| Hold::begin(&asked, &self.clock.now())),
+            ..held.state.clone()
+        };
+        if next != held.state {
+            save(file, next.clone()).await.map_err(PutError::NotSaved)?;
+            tracing::warn!(hold = ?next.hold, "users are held, or let go on");
+            self.install(&mut held, next);
+            self.released.notify_waiters();
+        }
+        Ok(status(&mut held, &self.clock.now()))
+    }
+
+    /// Lets a request through: at once, unless users are held.
+    pub async fn pass_hold(&self) -> Result<(), Refusal> {
+        while self.routes.load().hold.is_some() {
+            let released = self.released.notified();
+            let now = self.clock.now();
+            let until = match &self.routes.load().hold {
+                Some(Hold::Maintenance { retry_after_s }) => return Err(Refusal::Held(*retry_after_s)),
+                Some(hold @ Hold::Pause { until }) if !hold.is_over(&now) => until.ms,
+                _ => return Ok(()),
+            };
+            let _ = tokio::time::timeout(Duration::from_millis(until - now.ms), released).await;
+        }
+        Ok(())
+    }
+
+    /// Lets the lease lapse now. In force first, then on disk, as when it runs out.
+    pub async fn revert(&self) -> Result<RouterStatus, PutError> {
+        let mut held = self.held.lock().await;
+        let file = held.file.clone().ok_or(PutError::Stopping)?;
+        let next = held.state.revert()?;
+        if next != held.state {
+            tracing::warn!(rollout = ?next.lapsed, "reverted by hand: all weight returns to the stable version");
+            self.install(&mut held, next.clone());
+            save(file, next).await.map_err(PutError::NotKept)?;
+        }
+        Ok(status(&mut held, &self.clock.now()))
     }
 
     pub async fn status(&self) -> RouterStatus {
-        status(&mut *self.held.lock().await)
+        status(&mut *self.held.lock().await, &self.clock.now())
     }
 
     /// Returns traffic to the stable backend whenever a lease runs out. Never ends.
@@ -130,7 +182,12 @@ impl Control {
     }
 
     fn install(&self, held: &mut Held, state: State) {
-        let routes = Routes::build(state.in_force(), &self.routes.load(), &mut held.versions);
+        let routes = Routes::build(
+            state.in_force(),
+            state.hold.clone(),
+            &self.routes.load(),
+            &mut held.versions,
+        );
         self.routes.store(Arc::new(routes));
         held.state = state;
         self.changed.notify_one();
@@ -147,7 +204,7 @@ async fn save(file: Arc<StateFile>, state: State) -> Result<()> {
     tokio::task::spawn_blocking(move || file.save(&state)).await?
 }
 
-fn status(held: &mut Held) -> RouterStatus {
+fn status(held: &mut Held, now: &Moment) -> RouterStatus {
     let table = held.state.in_force();
     let weight = |release| {
         let backend = table.backends.iter().find(|backend| backend.release == release);
@@ -161,12 +218,19 @@ fn status(held: &mut Held) -> RouterStatus {
         in_flight: counters.in_flight(),
         counts: counters.counts(),
         latency: counters.latency(),
+        shielded: counters.shielded(),
     });
     RouterStatus {
         router_version: env!("CARGO_PKG_VERSION").to_owned(),
         epoch: held.state.epoch,
         generation: held.state.table.generation,
         lapsed: held.state.lapsed,
+        hold: held
+            .state
+            .hold
+            .iter()
+            .find(|hold| !hold.is_over(now))
+            .map(|hold| hold.status(now)),
         versions: versions.collect(),
     }
 }

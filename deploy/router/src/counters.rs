@@ -12,6 +12,7 @@ pub struct Counters {
     in_flight: AtomicU64,
     requests: AtomicU64,
     errors: AtomicU64,
+    shielded: AtomicU64,
     latency: [AtomicU64; Latency::BUCKETS],
 }
 
@@ -21,6 +22,7 @@ impl Default for Counters {
             in_flight: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             errors: AtomicU64::new(0),
+            shielded: AtomicU64::new(0),
             latency: std::array::from_fn(|_| AtomicU64::new(0)),
         }
     }
@@ -42,6 +44,10 @@ impl Counters {
             requests: self.requests.load(SeqCst),
             errors,
         }
+    }
+
+    pub fn shielded(&self) -> u64 {
+        self.shielded.load(Relaxed)
     }
 
     pub fn latency(&self) -> Latency {
@@ -116,6 +122,11 @@ impl Attempt {
         };
         self.counters.errors.fetch_add(1, SeqCst);
         self.outcome = Outcome::Bad;
+    }
+
+    /// It failed, and the user will not know.
+    pub fn shielded(&self) {
+        self.counters.shielded.fetch_add(1, Relaxed);
     }
 
     /// The request itself fell through, for a reason that is not the version's; nothing more is counted.

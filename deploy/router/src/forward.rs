@@ -1,19 +1,20 @@
 //! The path of one request: admitted, given a version, sent, answered.
 
+use crate::access_log::Asked;
 use crate::body::{Download, Progress, Sent, Upload};
-use crate::connection::{Client, InRequest};
-use crate::control::Control;
+use crate::connection::{Begun, Client, InRequest};
 use crate::counters::Attempt;
 use crate::limits::{ATTEMPTS, REQUESTS_IN_FLIGHT, RETRY_PAUSE, SILENCE_TIMEOUT};
 use crate::pool::{Answered, Pool, SendError};
 use crate::refusal::Refusal;
+use crate::sites::{Site, Sites};
 use crate::split::{self, Sticky};
 use crate::upgrade::Wish;
-use crate::{cookie, headers, upgrade};
-use contract::{Backend, ReleaseId};
+use crate::{cookie, headers, shield, upgrade};
+use contract::{Backend, ReleaseId, Role};
 use http::header::{self, HeaderValue};
-use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
+use http::{Request, Response, StatusCode, Version};
+use hyper::body::{Body, Incoming};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -22,7 +23,7 @@ use tokio_util::task::TaskTracker;
 
 #[derive(Debug)]
 pub struct Proxy {
-    pub control: Arc<Control>,
+    pub sites: Sites,
     pub draining: CancellationToken,
     /// Everything a drain waits for.
     pub tasks: TaskTracker,
@@ -42,48 +43,77 @@ struct Preference {
 struct Pick {
     attempt: Attempt,
     pool: Arc<Pool>,
+    release: ReleaseId,
     /// All other choices have been tried, and this one too.
     is_again: bool,
+    /// A failure may be made good by the stable version.
+    is_shielded: bool,
     new_cookie: Option<Sticky>,
 }
 
 #[derive(Debug)]
 struct Answer {
     response: Response<Incoming>,
+    release: ReleaseId,
     sent: Sent,
     new_cookie: Option<Sticky>,
 }
 
+/// What came of sending a request once.
+enum Tried {
+    Answered(Box<Answer>),
+    /// Nothing that the user has to know of: it may go elsewhere.
+    Again(Box<Request<Upload>>),
+    Refused(Refusal),
+}
+
 impl Proxy {
     pub async fn answer(&self, client: &Client, request: Request<Incoming>) -> Response<Download> {
-        let flaw = client.watch.begin_request();
-        let (in_request, in_flight) = InRequest::begin(&client.watch, &self.in_flight);
-        let refused = match flaw {
-            Some(flaw) => Some(Refusal::Malformed(flaw)),
-            None => (in_flight > REQUESTS_IN_FLIGHT).then_some(Refusal::TooMany),
+        let Begun {
+            in_request,
+            flaw,
+            in_flight,
+        } = InRequest::begin(&client.watch, &self.in_flight);
+        let version = request.version();
+        let site = self.sites.find(&request);
+        let log = site.and_then(|site| site.log.clone());
+        let asked = log.as_ref().map(|_| Asked::of(client, &request));
+        let mut response = match (flaw, site) {
+            (Some(flaw), _) => refuse(Refusal::Malformed(flaw), client, in_request),
+            (None, _) if in_flight > REQUESTS_IN_FLIGHT => refuse(Refusal::TooMany, client, in_request),
+            (None, None) => refuse(Refusal::NoSite, client, in_request),
+            (None, Some(site)) => self.forward(site, client, request, in_request).await,
         };
-        let mut response = match refused {
-            Some(refusal) => refuse(refusal, client, in_request),
-            None => self.forward(client, request, in_request).await,
-        };
-        if self.draining.is_cancelled() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            response
-                .headers_mut()
-                .insert(header::CONNECTION, HeaderValue::from_static("close"));
+        if version == Version::HTTP_2 {
+            // There, a connection is no request's business.
+            response.headers_mut().remove(header::CONNECTION);
+        } else if self.draining.is_cancelled() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        if let (Some(log), Some(asked)) = (log, asked)
+            && let Some(mut entry) = log.entry(asked, response.status())
+        {
+            entry.request_id = response.headers().get(headers::REQUEST_ID).cloned();
+            response.body_mut().note_in(entry);
         }
         response
     }
 
     async fn forward(
         &self,
+        site: &Site,
         client: &Client,
         mut request: Request<Incoming>,
         in_request: InRequest,
     ) -> Response<Download> {
         let wish = Wish::of(&mut request);
         let (mut parts, body) = request.into_parts();
-        if let Err(flaw) = headers::to_backend(&mut parts, client.peer) {
+        if let Err(flaw) = headers::to_backend(&mut parts, &client.origin) {
             return refuse(Refusal::Malformed(flaw), client, in_request);
+        }
+        if body.size_hint().lower() > site.max_body_bytes {
+            return refuse(Refusal::TooLarge, client, in_request);
         }
         if let Some(wish) = &wish {
             upgrade::name_protocol(&mut parts.headers, Some(wish.protocol.clone()));
@@ -93,12 +123,14 @@ impl Proxy {
             sticky: cookie::read(&parts.headers),
             drawn: rand::random_range(0..split::BUCKETS),
         };
-        let request_id = parts.headers[headers::REQUEST_ID].clone();
-        let (upload, progress) = Upload::new(body);
-        match self
-            .send(Request::from_parts(parts, upload), progress, &preference)
-            .await
+        if preference.wanted.is_none()
+            && let Err(refusal) = site.control.pass_hold().await
         {
+            return refuse(refusal, client, in_request);
+        }
+        let request_id = parts.headers[headers::REQUEST_ID].clone();
+        let (upload, progress) = Upload::new(body, site.max_body_bytes);
+        match send(site, Request::from_parts(parts, upload), progress, &preference).await {
             Err(refusal) => refuse(refusal, client, in_request),
             Ok(answer) => {
                 let switches = answer.response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -114,94 +146,6 @@ impl Proxy {
         }
     }
 
-    /// Sends a request until it has been written somewhere, and then never again.
-    async fn send(
-        &self,
-        mut request: Request<Upload>,
-        progress: Arc<Progress>,
-        preference: &Preference,
-    ) -> Result<Answer, Refusal> {
-        let mut tried: Vec<SocketAddr> = Vec::new();
-        for _ in 0..ATTEMPTS {
-            let Pick {
-                mut attempt,
-                pool,
-                is_again,
-                new_cookie,
-            } = self.pick(preference, &tried)?;
-            if is_again {
-                tokio::time::sleep(RETRY_PAUSE).await;
-            }
-            match answer_within(&progress, pool.send(request)).await {
-                Some(Ok(Answered { response, lease })) => {
-                    attempt.answered(response.status());
-                    return Ok(Answer {
-                        response,
-                        sent: Sent {
-                            attempt,
-                            progress,
-                            lease,
-                        },
-                        new_cookie,
-                    });
-                }
-                Some(Err(SendError::NotSent { request: unsent, why })) => {
-                    tracing::debug!(backend = %pool.address, %why, "a request could not be sent");
-                    // One request counts once against one version.
-                    if is_again {
-                        attempt.void()
-                    } else {
-                        attempt.broke()
-                    }
-                    tried.push(pool.address);
-                    request = *unsent;
-                }
-                Some(Err(SendError::Broken(_))) if progress.client_failed() => {
-                    attempt.void();
-                    return Err(Refusal::Malformed("a body that broke off"));
-                }
-                Some(Err(SendError::Broken(why))) => {
-                    tracing::debug!(backend = %pool.address, %why, "no answer came");
-                    attempt.broke();
-                    return Err(Refusal::BrokenOff);
-                }
-                None if progress.awaits_client() => {
-                    attempt.void();
-                    return Err(Refusal::ClientSilent);
-                }
-                None => {
-                    attempt.broke();
-                    return Err(Refusal::BackendSilent);
-                }
-            }
-        }
-        Err(Refusal::Unreachable)
-    }
-
-    fn pick(&self, preference: &Preference, tried: &[SocketAddr]) -> Result<Pick, Refusal> {
-        loop {
-            let routes = self.control.routes.load_full();
-            let Choice { order, new_cookie } = preference.choose(&routes.backends)?;
-            let untried = order
-                .iter()
-                .copied()
-                .find(|index| !tried.contains(&routes.backends[*index].address));
-            let target = &routes.targets[untried.unwrap_or(order[0])];
-            let mut attempt = Attempt::begin(target.counters.clone());
-            // Counted now; was the table replaced in the meantime, by one that may not name this version any more?
-            // Tables come seldom, so this does not go round more than once or twice.
-            if Arc::ptr_eq(&routes, &self.control.routes.load()) {
-                return Ok(Pick {
-                    attempt,
-                    pool: target.pool.clone(),
-                    is_again: untried.is_none(),
-                    new_cookie,
-                });
-            }
-            attempt.void();
-        }
-    }
-
     fn pass_on(
         &self,
         answer: Answer,
@@ -211,6 +155,7 @@ impl Proxy {
     ) -> Response<Download> {
         let Answer {
             mut response,
+            release,
             sent,
             new_cookie,
         } = answer;
@@ -225,7 +170,132 @@ impl Proxy {
             self.tasks.spawn(wish.join(backend, sent.attempt));
             return response.map(|_| Download::own("", in_request));
         }
-        response.map(|incoming| Download::passing(sent, incoming, in_request))
+        response.map(|incoming| Download::passing(release, sent, incoming, in_request))
+    }
+}
+
+/// Sends a request until it has been written somewhere, and then never again, unless the shield allows it once.
+async fn send(
+    site: &Site,
+    mut request: Request<Upload>,
+    progress: Arc<Progress>,
+    preference: &Preference,
+) -> Result<Answer, Refusal> {
+    let mut tried: Vec<SocketAddr> = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let pick = pick(site, preference, &tried)?;
+        tried.push(pick.pool.address);
+        if pick.is_again {
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+        match attempt(site, pick, request, &progress).await {
+            Tried::Answered(answer) => return Ok(*answer),
+            Tried::Again(again) => request = *again,
+            Tried::Refused(refusal) => return Err(refusal),
+        }
+    }
+    Err(Refusal::Unreachable)
+}
+
+async fn attempt(site: &Site, pick: Pick, request: Request<Upload>, progress: &Arc<Progress>) -> Tried {
+    let Pick {
+        mut attempt,
+        pool,
+        release,
+        is_again,
+        is_shielded,
+        new_cookie,
+    } = pick;
+    let mut spare = match is_shielded {
+        true => shield::spare(&request, progress),
+        false => None,
+    };
+    let mut shield = || spare.take().filter(|_| site.shield.spend());
+    let (refusal, why) = match answer_within(progress, pool.send(request)).await {
+        Some(Ok(Answered { response, lease })) => {
+            attempt.answered(response.status());
+            if response.status().is_server_error()
+                && let Some(again) = shield()
+            {
+                attempt.shielded();
+                return Tried::Again(Box::new(again));
+            }
+            let progress = progress.clone();
+            return Tried::Answered(Box::new(Answer {
+                response,
+                release,
+                sent: Sent {
+                    attempt,
+                    progress,
+                    lease,
+                },
+                new_cookie,
+            }));
+        }
+        Some(Err(SendError::NotSent { request, why })) => {
+            tracing::debug!(backend = %pool.address, %why, "a request could not be sent");
+            // One request counts once against one version.
+            if is_again {
+                attempt.void()
+            } else {
+                attempt.broke()
+            }
+            return Tried::Again(request);
+        }
+        Some(Err(SendError::Broken(_))) if progress.is_too_large() => {
+            attempt.void();
+            return Tried::Refused(Refusal::TooLarge);
+        }
+        Some(Err(SendError::Broken(_))) if progress.client_failed() => {
+            attempt.void();
+            return Tried::Refused(Refusal::Malformed("a body that broke off"));
+        }
+        None if progress.awaits_client() => {
+            attempt.void();
+            return Tried::Refused(Refusal::ClientSilent);
+        }
+        Some(Err(SendError::Broken(why))) => (Refusal::BrokenOff, why.to_string()),
+        None => (Refusal::BackendSilent, "silence".to_owned()),
+    };
+    tracing::debug!(backend = %pool.address, why, "no answer came");
+    attempt.broke();
+    match shield() {
+        Some(again) => {
+            attempt.shielded();
+            Tried::Again(Box::new(again))
+        }
+        None => Tried::Refused(refusal),
+    }
+}
+
+fn pick(site: &Site, preference: &Preference, tried: &[SocketAddr]) -> Result<Pick, Refusal> {
+    loop {
+        let routes = site.control.routes.load_full();
+        let Choice { order, new_cookie } = preference.choose(&routes.backends)?;
+        let untried = order
+            .iter()
+            .copied()
+            .find(|index| !tried.contains(&routes.backends[*index].address));
+        let index = untried.unwrap_or(order[0]);
+        let (backend, target) = (&routes.backends[index], &routes.targets[index]);
+        let is_shielded = routes.shield && backend.role == Role::Candidate && preference.wanted.is_none();
+        if routes.shield {
+            site.shield.earn();
+        }
+        let mut attempt = Attempt::begin(target.counters.clone());
+        // Counted now; was the table replaced in the meantime, by one that may not name this version any more?
+        // Tables come seldom, so this does not go round more than once or twice.
+        if Arc::ptr_eq(&routes, &site.control.routes.load()) {
+            return Ok(Pick {
+                attempt,
+                pool: target.pool.clone(),
+                release: backend.release,
+                is_again: untried.is_none(),
+                is_shielded,
+                new_cookie,
+            });
+        }
+        attempt.void();
     }
 }
 
@@ -262,11 +332,11 @@ impl Preference {
 }
 
 fn refuse(refusal: Refusal, client: &Client, in_request: InRequest) -> Response<Download> {
-    tracing::debug!(peer = %client.peer, ?refusal, "answered by the router itself");
+    tracing::debug!(peer = %client.origin.peer, ?refusal, "answered by the router itself");
     refusal.into_response(in_request)
 }
 
-/// `None` when neither end has sent a byte for too long.
+/// `None` when neither end has sent a byte for too long, or the client sends them too slowly.
 async fn answer_within<T>(progress: &Progress, answer: impl Future<Output = T>) -> Option<T> {
     tokio::pin!(answer);
     let mut deadline = tokio::time::Instant::now() + SILENCE_TIMEOUT;
@@ -275,7 +345,7 @@ async fn answer_within<T>(progress: &Progress, answer: impl Future<Output = T>) 
             Ok(answer) => return Some(answer),
             Err(_) => {
                 let later = tokio::time::Instant::from_std(progress.last_byte()) + SILENCE_TIMEOUT;
-                if later <= deadline {
+                if later <= deadline || progress.trickles() {
                     return None;
                 }
                 deadline = later;

@@ -4,56 +4,81 @@
 //! `Transfer-Encoding`, say). A proxy in front of us may have made another, and what we take for a second request would
 //! then come from whoever wrote the first one's body. So they are refused.
 
+use memchr::{memchr, memchr_iter};
+
+/// What follows a head before the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    Length(u64),
+    Chunked,
+}
+
 /// Where the head in `bytes` ends, just past its empty line; `None` while it is incomplete. Nothing before `from` is
 /// looked at again: a head that drips in byte by byte must not cost more than one that comes at once.
 pub fn end(bytes: &[u8], from: usize) -> Option<usize> {
-    let ends_empty_line = |at: usize| match bytes[..at] {
-        [.., b'\n'] | [.., b'\n', b'\r'] => bytes[at] == b'\n',
-        _ => false,
-    };
-    (from..bytes.len()).find(|at| ends_empty_line(*at)).map(|at| at + 1)
+    let ends_empty_line = |at: &usize| matches!(bytes[..*at], [.., b'\n'] | [.., b'\n', b'\r']);
+    let mut newlines = memchr_iter(b'\n', &bytes[from..]).map(|at| from + at);
+    newlines.find(ends_empty_line).map(|at| at + 1)
 }
 
-/// Why a complete head is refused, or `None`.
-pub fn flaw(head: &[u8]) -> Option<&'static str> {
-    if head
-        .iter()
-        .enumerate()
-        .any(|(at, byte)| *byte == b'\n' && (at == 0 || head[at - 1] != b'\r'))
-    {
-        return Some("a line that ends without a carriage return");
-    }
-    if head.windows(2).any(|pair| pair[0] == b'\r' && pair[1] != b'\n') {
-        return Some("a carriage return inside a line");
-    }
-    let (mut lengths, mut codings) = (0, 0);
-    for line in head.split(|byte| *byte == b'\n').skip(1) {
-        if line.first().is_some_and(|byte| *byte == b' ' || *byte == b'\t') {
-            return Some("a header folded over two lines");
-        }
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
-            continue;
+/// Where the request of a complete head goes on, or why it is refused.
+pub fn judge(head: &[u8]) -> Result<Body, &'static str> {
+    let mut length = None;
+    let (mut is_chunked, mut is_old) = (false, false);
+    let mut begin = 0;
+    for newline in memchr_iter(b'\n', head) {
+        let line = match &head[begin..newline] {
+            [line @ .., b'\r'] => line,
+            _ => return Err("a line that ends without a carriage return"),
         };
-        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-        if name.eq_ignore_ascii_case(b"content-length") {
-            lengths += 1;
-            if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-                return Some("a `Content-Length` that is not a number");
-            }
+        if memchr(b'\r', line).is_some() {
+            return Err("a carriage return inside a line");
         }
-        if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            codings += 1;
-            if !value.eq_ignore_ascii_case(b"chunked") {
-                return Some("a `Transfer-Encoding` other than `chunked`");
-            }
+        match begin {
+            0 => is_old = line.ends_with(b"HTTP/1.0"),
+            _ => judge_header(line, &mut length, &mut is_chunked)?,
+        }
+        begin = newline + 1;
+    }
+    match (length, is_chunked) {
+        (Some(_), true) => Err("both `Content-Length` and `Transfer-Encoding`"),
+        // From before there were chunks.
+        (None, true) if is_old => Err("a `Transfer-Encoding` in HTTP/1.0"),
+        (None, true) => Ok(Body::Chunked),
+        (length, false) => Ok(Body::Length(length.unwrap_or(0))),
+    }
+}
+
+fn judge_header(line: &[u8], length: &mut Option<u64>, is_chunked: &mut bool) -> Result<(), &'static str> {
+    if let [b' ' | b'\t', ..] = line {
+        return Err("a header folded over two lines");
+    }
+    let Some(colon) = memchr(b':', line) else {
+        return Ok(());
+    };
+    let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+    if name.eq_ignore_ascii_case(b"content-length") {
+        let number = number(value).ok_or("a `Content-Length` that is not a number")?;
+        if length.replace(number).is_some() {
+            return Err("two `Content-Length` headers");
+        }
+    } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+        if !value.eq_ignore_ascii_case(b"chunked") {
+            return Err("a `Transfer-Encoding` other than `chunked`");
+        }
+        if std::mem::replace(is_chunked, true) {
+            return Err("two `Transfer-Encoding` headers");
         }
     }
-    match (lengths, codings) {
-        (0 | 1, 0) | (0, 1) => None,
-        (0, _) => Some("two `Transfer-Encoding` headers"),
-        (_, 0) => Some("two `Content-Length` headers"),
-        _ => Some("both `Content-Length` and `Transfer-Encoding`"),
+    Ok(())
+}
+
+/// Digits and nothing else; `str::parse` would allow a sign.
+fn number(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return None;
     }
+    std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -78,14 +103,48 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_heads_have_no_flaw() {
-        for good in [
-            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-            "POST / HTTP/1.1\r\nHost: a\r\ncontent-length: 5\r\n\r\n",
-            "POST / HTTP/1.1\r\nHost: a:80\r\nTransfer-Encoding:  Chunked \r\n\r\n",
-            "GET /?q=a:b HTTP/1.1\r\nHost: a\r\nX-Content-Length: x\r\n\r\n",
+    fn a_head_says_how_long_its_body_is() {
+        for (head, body) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Body::Length(0)),
+            ("GET / HTTP/1.0\r\n\r\n", Body::Length(0)),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\ncontent-length: 5\r\n\r\n",
+                Body::Length(5),
+            ),
+            (
+                "POST / HTTP/1.1\r\nHost: a:80\r\nTransfer-Encoding:  Chunked \r\n\r\n",
+                Body::Chunked,
+            ),
+            (
+                "GET /?q=a:b HTTP/1.1\r\nHost: a\r\nX-Content-Length: x\r\n\r\n",
+                Body::Length(0),
+            ),
         ] {
-            assert_eq!(flaw(good.as_bytes()), None, "{good:?}");
+            assert_eq!(judge(head.as_bytes()), Ok(body), "{head:?}");
         }
+    }
+
+    #[test]
+    fn a_head_that_can_be_read_two_ways_is_refused() {
+        for (head, why) in [
+            ("Content-Length: 1\r\nTransfer-Encoding: chunked", "both"),
+            ("Transfer-Encoding: chunked\r\nContent-Length: 1", "both"),
+            ("Content-Length: 1\r\nContent-Length: 1", "two `Content-Length`"),
+            ("Content-Length: +1", "not a number"),
+            ("Content-Length: 18446744073709551616", "not a number"),
+            (
+                "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+                "two `Transfer-Encoding`",
+            ),
+            ("Transfer-Encoding: gzip", "other than"),
+            ("X: a\r\n b", "folded"),
+            ("X: a\nContent-Length: 1", "without a carriage return"),
+            ("X: a\rb", "inside a line"),
+        ] {
+            let whole = format!("POST / HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\n");
+            let found = judge(whole.as_bytes()).expect_err(head);
+            assert!(found.contains(why), "{head:?}: {found}");
+        }
+        assert!(judge(b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n").is_err());
     }
 }

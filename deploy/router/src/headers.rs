@@ -1,13 +1,10 @@
 //! What changes in the headers on their way through, in both directions.
 
+use crate::origin::Origin;
 use contract::{ReleaseId, TESTER_HEADER};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri, Version, request};
-use std::net::IpAddr;
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Said between two neighbours, and not to be passed on. `Trailer` is: without it no trailers would be.
@@ -23,7 +20,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 ];
 
 /// Makes a client's request one to a backend. The error says why it cannot be.
-pub fn to_backend(parts: &mut request::Parts, peer: IpAddr) -> Result<(), &'static str> {
+pub fn to_backend(parts: &mut request::Parts, origin: &Origin) -> Result<(), &'static str> {
     if parts.method == Method::CONNECT {
         return Err("`CONNECT` is not for servers");
     }
@@ -42,23 +39,8 @@ pub fn to_backend(parts: &mut request::Parts, peer: IpAddr) -> Result<(), &'stat
     parts.version = Version::HTTP_11;
 
     let headers = &mut parts.headers;
-    let mut chain: Vec<String> = headers
-        .get_all(FORWARDED_FOR)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .map(str::to_owned)
-        .collect();
-    chain.push(peer.to_string());
-    if let Ok(chain) = HeaderValue::from_str(&chain.join(", ")) {
-        headers.insert(FORWARDED_FOR, chain);
-    }
-    // Set by a balancer in front of us, or else by us, the first to know.
-    headers
-        .entry(FORWARDED_PROTO)
-        .or_insert(HeaderValue::from_static("http"));
-    if let Some(host) = headers.get(header::HOST).cloned() {
-        headers.entry(FORWARDED_HOST).or_insert(host);
-    }
+    origin.record(headers);
+    join_cookies(headers);
     if !headers.get(REQUEST_ID).is_some_and(is_fit_request_id) {
         headers.insert(REQUEST_ID, new_request_id());
     }
@@ -82,7 +64,8 @@ fn settle_host(parts: &mut request::Parts) -> Result<(), &'static str> {
     if count > 1 {
         return Err("more than one `Host` header");
     }
-    if count == 0 && parts.version == Version::HTTP_11 {
+    let is_named = count == 1 || parts.uri.authority().is_some();
+    if !is_named && parts.version != Version::HTTP_10 {
         return Err("no `Host` header");
     }
     if let Some(authority) = parts.uri.authority() {
@@ -117,6 +100,22 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// HTTP/2 may send each in a line of its own, which HTTP/1.1 does not know.
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut lines = headers.get_all(header::COOKIE).iter();
+    let (Some(_), Some(_)) = (lines.next(), lines.next()) else {
+        return;
+    };
+    let lines: Vec<&[u8]> = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&lines.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, joined);
+    }
+}
+
 fn is_fit_request_id(value: &HeaderValue) -> bool {
     (1..=128).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
 }
@@ -137,7 +136,8 @@ mod tests {
             builder = builder.header(*name, *value);
         }
         let mut parts = builder.body(()).unwrap().into_parts().0;
-        to_backend(&mut parts, "192.0.2.7".parse().unwrap()).map(|()| parts)
+        let origin = Origin::new("10.0.0.7".parse().unwrap(), &contract::Network::private(), false);
+        to_backend(&mut parts, &origin).map(|()| parts)
     }
 
     #[test]
@@ -161,6 +161,7 @@ mod tests {
         names.sort_unstable();
         let expected = [
             "accept",
+            "forwarded",
             "host",
             "x-forwarded-for",
             "x-forwarded-host",
@@ -171,17 +172,17 @@ mod tests {
     }
 
     #[test]
-    fn the_chain_of_proxies_grows_and_a_request_id_is_kept() {
+    fn a_request_id_is_kept_and_cookies_come_in_one_line() {
         let given = [
             ("host", "a"),
-            ("x-forwarded-for", "198.51.100.1"),
-            ("x-forwarded-proto", "https"),
+            ("cookie", "a=1"),
             ("x-request-id", "abc"),
+            ("cookie", "b=2; c=3"),
         ];
         let headers = through(&given, "/").unwrap().headers;
-        assert_eq!(headers[FORWARDED_FOR], "198.51.100.1, 192.0.2.7");
-        assert_eq!(headers[FORWARDED_PROTO], "https");
         assert_eq!(headers[REQUEST_ID], "abc");
+        let cookies: Vec<&HeaderValue> = headers.get_all("cookie").iter().collect();
+        assert_eq!(cookies, ["a=1; b=2; c=3"]);
 
         let spoilt = through(&[("host", "a"), ("x-request-id", "a b")], "/").unwrap().headers;
         assert_eq!(spoilt[REQUEST_ID].len(), 32);
@@ -196,7 +197,7 @@ mod tests {
 
     #[test]
     fn no_host_or_two_are_refused() {
-        assert!(through(&[], "/").is_err());
+        assert!(through(&[], "/").is_err() && through(&[], "http://a/").is_ok());
         assert!(through(&[("host", "a"), ("host", "a")], "/").is_err());
     }
 }

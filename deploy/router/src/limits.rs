@@ -10,6 +10,8 @@ pub const REQUESTS_IN_FLIGHT: usize = 4_096;
 pub const HEAD_BYTES: usize = 64 * 1024;
 /// From the first byte of a request's head to its last.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// What an answer's client lets lie without taking a byte of it.
+pub const SLOW_READER: Duration = Duration::from_secs(60);
 /// A connection without a request. Longer than the 60 s of a cloud load balancer in front, which must be the one to close.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// How often a connection looks at its two timeouts.
@@ -23,9 +25,19 @@ pub const ATTEMPTS: usize = 3;
 pub const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Neither a byte of the request's body nor the answer's head.
 pub const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bytes a second, on average, below which an upload is given up after that time.
+pub const SLOWEST_UPLOAD: u64 = 64;
+/// Requests at once in one HTTP/2 connection.
+pub const STREAMS: u32 = 128;
+/// An HTTP/2 connection is asked for a sign of life this often, and closed without one.
+pub const PING: Duration = Duration::from_secs(30);
+/// How long users may be made to wait by a pause.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A client that leaves sooner than this without an answer says nothing about the version.
 pub const CLIENT_PATIENCE: Duration = Duration::from_secs(1);
-/// Idle connections kept open to one backend.
+/// Threads that serve users.
+pub const WORKERS: usize = 16;
+/// Idle connections kept open to one backend by one of them.
 pub const POOL_CONNECTIONS: usize = 256;
 /// Shorter than the 5 s after which common servers close an idle connection, so that the two ends do not cross.
 pub const POOL_IDLE: Duration = Duration::from_secs(4);
@@ -36,6 +48,14 @@ pub const DRAIN: Duration = Duration::from_secs(30);
 pub const DRAIN_IDLE: Duration = Duration::from_secs(2);
 /// How long a new router waits for the one before it to give up the state file.
 pub const HANDOVER: Duration = Duration::from_secs(10);
+
+/// How often the files of the certificate are looked at.
+pub const CERTIFICATE_CHECK: Duration = Duration::from_secs(5);
+pub const PEM_BYTES: u64 = 256 * 1024;
+/// What waits for the disk of the access log; more is dropped, and counted.
+pub const LOG_BYTES: usize = 4 * 1024 * 1024;
+/// How long lines are gathered before they are written.
+pub const LOG_PAUSE: Duration = Duration::from_millis(100);
 
 pub const ADMIN_BODY_BYTES: usize = 64 * 1024;
 pub const ADMIN_CONNECTIONS: usize = 32;

@@ -58,6 +58,18 @@ pub fn render(status: &RouterStatus) -> String {
         "Answers of 500 and above, and requests never answered.",
         &mut versions().map(|version| (label(version), version.counts.errors)),
     );
+    gauge(
+        "router_shielded_total",
+        "counter",
+        "Errors that no user saw, because the stable version answered.",
+        &mut versions().map(|version| (label(version), version.shielded)),
+    );
+    gauge(
+        "router_held",
+        "gauge",
+        "1 while users are made to wait or to come back.",
+        &mut one(status.hold.is_some().into()),
+    );
     render_latency(&mut text, status);
     text
 }
@@ -104,12 +116,14 @@ mod tests {
             in_flight: 2,
             counts: Counts { requests: 4, errors: 1 },
             latency: Latency::from_counts(counts),
+            shielded: 0,
         };
         let status = RouterStatus {
             router_version: "0".into(),
             epoch: 9,
             generation: Generation(5),
             lapsed: None,
+            hold: None,
             versions: vec![version],
         };
         let text = render(&status);

@@ -1,7 +1,8 @@
 //! Connections to one backend.
 
 use crate::body::Upload;
-use crate::limits::{CONNECT_TIMEOUT, HEAD_BYTES, POOL_CONNECTIONS, POOL_IDLE};
+use crate::limits::{CONNECT_TIMEOUT, HEAD_BYTES, POOL_CONNECTIONS, POOL_IDLE, WORKERS};
+use crate::workers;
 use http::Request;
 use http::Response;
 use hyper::body::Incoming;
@@ -9,15 +10,16 @@ use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::net::TcpStream;
 
 #[derive(Debug)]
 pub struct Pool {
     pub address: SocketAddr,
-    /// Most recently used last, which is where the next is taken from.
-    idle: Mutex<Vec<Idle>>,
+    /// Of each worker, for itself alone: a connection is served by the thread that opened it. Most recently used last,
+    /// which is where the next is taken from.
+    idle: [Mutex<Vec<Idle>>; WORKERS],
 }
 
 #[derive(Debug)]
@@ -55,7 +57,7 @@ impl Pool {
     pub fn new(address: SocketAddr) -> Self {
         Self {
             address,
-            idle: Mutex::default(),
+            idle: Default::default(),
         }
     }
 
@@ -118,8 +120,13 @@ impl Pool {
         Ok(sender)
     }
 
+    fn own(&self) -> MutexGuard<'_, Vec<Idle>> {
+        let idle = &self.idle[workers::own_index() % WORKERS];
+        idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take_idle(&self) -> Option<SendRequest<Upload>> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.own();
         while let Some(Idle { connection, since }) = idle.pop() {
             if since.elapsed() < POOL_IDLE && !connection.is_closed() {
                 return Some(connection);
@@ -129,7 +136,7 @@ impl Pool {
     }
 
     fn give_back(&self, connection: SendRequest<Upload>) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.own();
         if idle.len() < POOL_CONNECTIONS && !connection.is_closed() {
             idle.push(Idle {
                 connection,
@@ -140,8 +147,10 @@ impl Pool {
 
     /// Closes what has been idle for too long.
     pub fn prune(&self) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|idle| idle.since.elapsed() < POOL_IDLE && !idle.connection.is_closed());
+        let is_fresh = |idle: &Idle| idle.since.elapsed() < POOL_IDLE && !idle.connection.is_closed();
+        for idle in &self.idle {
+            idle.lock().unwrap_or_else(PoisonError::into_inner).retain(is_fresh);
+        }
     }
 }
 

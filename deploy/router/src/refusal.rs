@@ -10,7 +10,11 @@ pub enum Refusal {
     /// Not a request that can be forwarded without doubt about its meaning.
     Malformed(&'static str),
     TooMany,
+    TooLarge,
+    NoSite,
     NoBackend,
+    /// For maintenance; when to come back, in seconds.
+    Held(u32),
     NoSuchRelease(ReleaseId),
     Unreachable,
     BrokenOff,
@@ -23,6 +27,9 @@ impl Refusal {
         let (status, text) = match self {
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "This request was not understood.\n"),
             Self::TooMany => (StatusCode::SERVICE_UNAVAILABLE, "Too many requests at once.\n"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The request's body is too large.\n"),
+            Self::NoSite => (StatusCode::NOT_FOUND, "Nothing is served under this name.\n"),
+            Self::Held(_) => (StatusCode::SERVICE_UNAVAILABLE, "Down for maintenance; back soon.\n"),
             Self::NoBackend => (StatusCode::SERVICE_UNAVAILABLE, "Nothing is running here yet.\n"),
             Self::NoSuchRelease(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -42,12 +49,13 @@ impl Refusal {
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            let seconds = if let Self::Held(seconds) = self { seconds } else { 1 };
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         // Where one request of these ends is in doubt, or its body was never read: nothing more is read from there.
         if matches!(
             self,
-            Self::Malformed(_) | Self::ClientSilent | Self::BackendSilent | Self::BrokenOff
+            Self::Malformed(_) | Self::TooLarge | Self::ClientSilent | Self::BackendSilent | Self::BrokenOff
         ) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

@@ -1,6 +1,7 @@
 //! The table as requests use it: never changed in place, replaced whole.
 
 use crate::counters::{Counters, Versions};
+use crate::hold::Hold;
 use crate::pool::Pool;
 use contract::{Backend, Table};
 use std::sync::Arc;
@@ -10,6 +11,8 @@ pub struct Routes {
     /// In the table's order; `targets` has the same.
     pub backends: Vec<Backend>,
     pub targets: Vec<Target>,
+    pub shield: bool,
+    pub hold: Option<Hold>,
 }
 
 /// What stands behind a backend of the table.
@@ -21,7 +24,7 @@ pub struct Target {
 
 impl Routes {
     /// Keeps the counters of each version, and the open connections of each address that stays.
-    pub fn build(table: Table, previous: &Routes, versions: &mut Versions) -> Self {
+    pub fn build(table: Table, hold: Option<Hold>, previous: &Routes, versions: &mut Versions) -> Self {
         let targets = table.backends.iter().map(|backend| {
             let kept = previous
                 .targets
@@ -38,6 +41,8 @@ impl Routes {
         Self {
             backends: table.backends,
             targets,
+            shield: table.shield,
+            hold,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a router must not forget, and how it may change. Pure: reading, writing and timing happen elsewhere.
 
 use crate::clock::Moment;
+use crate::hold::Hold;
 use contract::{CONTRACT_VERSION, Generation, Role, RolloutId, Table, Weight};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -17,6 +18,9 @@ pub struct State {
     pub lapsed: Option<RolloutId>,
     /// When the table's lease runs out.
     pub deadline: Option<Moment>,
+    /// Users wait, or are told to come back.
+    #[serde(default)]
+    pub hold: Option<Hold>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +31,8 @@ pub enum Refused {
     Stale { offered: Generation, in_force: Generation },
     #[error("the lease of rollout {0} lapsed here, which is final; a later attempt needs a new rollout id")]
     Lapsed(RolloutId),
+    #[error("nothing is on trial here: no lease is under way, so there is no fallback that is kept warm")]
+    NothingOnTrial,
 }
 
 impl State {
@@ -40,6 +46,7 @@ impl State {
                 table,
                 lapsed: None,
                 deadline: None,
+                hold: None,
             };
         };
         let deadline = match (&previous.deadline, &previous.table.lease) {
@@ -55,6 +62,7 @@ impl State {
             ..previous
         };
         state.lapse_if_due(now);
+        state.hold = state.hold.filter(|hold| !hold.is_over(now));
         state
     }
 
@@ -108,6 +116,19 @@ impl State {
         is_due
     }
 
+    /// The state in which the lease has lapsed, however much of it was left. Once it has, this changes nothing.
+    pub fn revert(&self) -> Result<Self, Refused> {
+        let is_tried = |backend: &contract::Backend| backend.role == Role::Candidate;
+        let lease = self.table.lease.as_ref();
+        let lease = lease.filter(|_| self.table.backends.iter().any(is_tried));
+        let lapsed = lease.ok_or(Refused::NothingOnTrial)?.rollout;
+        Ok(Self {
+            lapsed: Some(lapsed),
+            deadline: None,
+            ..self.clone()
+        })
+    }
+
     /// The table to route by: the agent's, or after a lapse the same with all weight on the stable backend.
     pub fn in_force(&self) -> Table {
         let mut table = self.table.clone();
@@ -129,7 +150,7 @@ impl State {
 }
 
 /// Counters and cookies go by release, so besides the contract's rules no release may be there twice.
-fn flaw(table: &Table) -> Option<String> {
+pub fn flaw(table: &Table) -> Option<String> {
     let mut seen = BTreeSet::new();
     let twice = table.backends.iter().find(|backend| !seen.insert(backend.release));
     table
@@ -166,6 +187,7 @@ mod tests {
                 rollout: RolloutId::from_parts(ROLLOUT, 0),
                 ttl_ms,
             }),
+            shield: false,
         }
     }
 
@@ -210,6 +232,32 @@ mod tests {
             (weights(&settled), settled.lapsed),
             (vec![750, 250], Some(RolloutId::from_parts(ROLLOUT, 0)))
         );
+    }
+
+    #[test]
+    fn a_revert_is_a_lapse_before_its_time() {
+        let state = empty().accept(table(5, Some(1000)), &at(0)).unwrap();
+        let reverted = state.revert().unwrap();
+        assert_eq!(weights(&reverted), [1000, 0]);
+        assert_eq!(reverted.revert().unwrap(), reverted);
+        for later in [5, 6] {
+            let offered = reverted.accept(table(later, Some(1000)), &at(1));
+            assert!(matches!(offered, Err(Refused::Lapsed(_))), "generation {later}");
+        }
+        let resumed = State::resume(Some(reverted), 0, &at(2));
+        assert_eq!(weights(&resumed), [1000, 0]);
+    }
+
+    #[test]
+    fn what_is_settled_or_alone_cannot_be_reverted() {
+        assert_eq!(empty().revert(), Err(Refused::NothingOnTrial));
+        let settled = empty().accept(table(5, None), &at(0)).unwrap();
+        assert_eq!(settled.revert(), Err(Refused::NothingOnTrial));
+        let mut alone = table(6, Some(1000));
+        alone.backends.pop();
+        alone.backends[0].weight = Weight::ALL;
+        let alone = empty().accept(alone, &at(0)).unwrap();
+        assert_eq!(alone.revert(), Err(Refused::NothingOnTrial));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use crate::clock::unix_seconds;
 use crate::limits::{HANDOVER, STATE_FILE_BYTES};
-use crate::state::State;
+use crate::state::{State, flaw};
 use anyhow::{Context, Result, bail};
 use contract::CONTRACT_VERSION;
 use std::fs::{File, TryLockError};
@@ -106,7 +106,13 @@ fn read(path: &Path) -> Result<Option<State>> {
             state.contract
         );
     }
-    match state.table.flaw() {
+    if state.epoch == u64::MAX {
+        bail!(
+            "its epoch is {}, after which there is none for this router",
+            state.epoch
+        );
+    }
+    match flaw(&state.table) {
         Some(flaw) => bail!("{flaw}"),
         None => Ok(Some(state)),
     }

@@ -1,12 +1,12 @@
 //! Documents as objects under a prefix of an S3 bucket.
 
-use crate::{Backend, Condition, MAX_DOCUMENT_BYTES, Read, Revision, WriteError};
+use crate::{Backend, Condition, MAX_DOCUMENT_BYTES, Read, Revision, Surveyed, WriteError};
 use anyhow::{Context as _, Result};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, TryFutureExt as _};
 use std::fmt;
 
 #[derive(Clone)]
@@ -76,34 +76,35 @@ impl Bucket {
         }
     }
 
-    async fn names(&self, folder: &str, limit: usize) -> Result<Vec<String>> {
+    async fn surveyed(&self, folder: &str, limit: usize) -> Result<Vec<Surveyed>> {
         let prefix = self.key(folder);
-        let mut names = Vec::new();
+        let mut found = Vec::new();
         let mut token = None;
-        while names.len() < limit {
+        while found.len() < limit {
             let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(&prefix);
             let request = request.delimiter("/");
             let page = request.set_continuation_token(token.take()).send().await;
             let page = page
                 .map_err(named)
                 .with_context(|| format!("cannot list `{}`", self.place(folder)))?;
-            let keys = page
-                .contents()
-                .iter()
-                .filter_map(|object| object.key()?.strip_prefix(&prefix));
-            names.extend(keys.map(str::to_owned));
-            let folders = page
-                .common_prefixes()
-                .iter()
-                .filter_map(|folder| folder.prefix()?.strip_prefix(&prefix)?.strip_suffix('/'));
-            names.extend(folders.map(str::to_owned));
+            let objects = page.contents().iter().filter_map(|object| {
+                let name = object.key()?.strip_prefix(&prefix)?.to_owned();
+                let revision = object.e_tag().map(|etag| Revision(etag.to_owned()));
+                Some(Surveyed { name, revision })
+            });
+            found.extend(objects);
+            let folders = page.common_prefixes().iter().filter_map(|folder| {
+                let name = folder.prefix()?.strip_prefix(&prefix)?.strip_suffix('/')?.to_owned();
+                Some(Surveyed { name, revision: None })
+            });
+            found.extend(folders);
             token = page.next_continuation_token().map(str::to_owned);
             if token.is_none() {
                 break;
             }
         }
-        names.truncate(limit);
-        Ok(names)
+        found.truncate(limit);
+        Ok(found)
     }
 
     fn place(&self, key: &str) -> String {
@@ -141,8 +142,26 @@ impl Backend for Bucket {
         self.put(key, bytes, condition).boxed()
     }
 
+    fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let request = self.client.delete_object().bucket(&self.bucket).key(self.key(key));
+            match request.send().await {
+                Err(error) if status(&error) != Some(404) => {
+                    Err(named(error)).with_context(|| format!("cannot delete `{}`", self.place(key)))
+                }
+                _ => Ok(()),
+            }
+        }
+        .boxed()
+    }
+
     fn list<'a>(&'a self, folder: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<String>>> {
-        self.names(folder, limit).boxed()
+        let names = |found: Vec<Surveyed>| found.into_iter().map(|surveyed| surveyed.name).collect();
+        self.surveyed(folder, limit).map_ok(names).boxed()
+    }
+
+    fn survey<'a>(&'a self, folder: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<Surveyed>>> {
+        self.surveyed(folder, limit).boxed()
     }
 
     fn locate(&self, key: &str) -> String {

@@ -62,6 +62,11 @@ impl Backend for Directory {
         conditionally(condition, swap).boxed()
     }
 
+    fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<()>> {
+        let path = self.root.join(key);
+        blocking(move || delete(&path)).boxed()
+    }
+
     fn list<'a>(&'a self, folder: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<String>>> {
         let path = self.root.join(folder);
         blocking(move || list(&path, limit)).boxed()
@@ -205,6 +210,21 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<Revision> {
     };
     write().with_context(|| format!("cannot write `{}`", path.display()))?;
     Ok(revision(bytes))
+}
+
+/// With the folder it was the last one in: a bucket has no empty folders either.
+fn delete(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot delete `{}`", path.display()));
+        }
+        _ => {}
+    }
+    if let Some(folder) = path.parent() {
+        // Refused where there is anything left in it.
+        let _ = fs::remove_dir(folder);
+    }
+    Ok(())
 }
 
 fn make_parent(path: &Path) -> Result<&Path> {

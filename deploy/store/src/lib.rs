@@ -9,6 +9,7 @@ mod memory;
 mod probe;
 mod s3;
 
+pub use aws::Keys;
 pub use memory::Memory;
 pub use probe::Unfit;
 pub use s3::S3Access;
@@ -17,6 +18,7 @@ use anyhow::{Context as _, Result, anyhow};
 use bucket::Bucket;
 use contract::ChannelPlace;
 use directory::Directory;
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use std::fmt;
 use std::path::PathBuf;
@@ -44,6 +46,14 @@ pub enum Read {
     /// Larger than any document may be; nothing that this crate wrote.
     Oversized,
     Found(Vec<u8>, Revision),
+}
+
+/// What lies in a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Surveyed {
+    pub name: String,
+    /// `None` where only a read tells.
+    pub revision: Option<Revision>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -77,8 +87,21 @@ pub trait Backend: fmt::Debug + Send + Sync {
         self.write(key, [kept, more].concat(), condition)
     }
 
+    /// Fine if there is none.
+    fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<()>>;
+
     /// What lies directly under `folder` (which ends in `/`), documents and folders, in no order.
     fn list<'a>(&'a self, folder: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<String>>>;
+
+    /// The same, each document with its revision where the place can say it without reading the document.
+    fn survey<'a>(&'a self, folder: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<Surveyed>>> {
+        async move {
+            let names = self.list(folder, limit).await?;
+            let unknown = |name| Surveyed { name, revision: None };
+            Ok(names.into_iter().map(unknown).collect())
+        }
+        .boxed()
+    }
 
     /// Where a document is, for people.
     fn locate(&self, key: &str) -> String;
@@ -105,7 +128,7 @@ impl Store {
         Self::new(Bucket::new(access.client(), bucket, prefix))
     }
 
-    /// The store at a configured place, under `folder` there. Keys for S3 come from the environment.
+    /// The store at a configured place, under `folder` there. Keys for S3 are those of this process, container or instance.
     pub fn open(place: &ChannelPlace, folder: &str) -> Result<Self> {
         match place {
             ChannelPlace::Directory(root) => Ok(Self::directory(root.join(folder))),
@@ -152,9 +175,19 @@ impl Store {
         self.0.append(key, kept, more, condition).await
     }
 
+    /// Fine if there is no such document.
+    pub async fn delete(&self, key: &str) -> Result<()> {
+        self.0.delete(key).await
+    }
+
     /// What lies directly under `folder` (which ends in `/`), documents and folders, at most `limit` of them.
     pub async fn list(&self, folder: &str, limit: usize) -> Result<Vec<String>> {
         self.0.list(folder, limit).await
+    }
+
+    /// The same, each document with its revision where the place can say it without reading the document.
+    pub async fn survey(&self, folder: &str, limit: usize) -> Result<Vec<Surveyed>> {
+        self.0.survey(folder, limit).await
     }
 
     pub fn locate(&self, key: &str) -> String {

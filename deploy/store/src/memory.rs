@@ -1,6 +1,6 @@
 //! In the memory of this process: for tests that need no place.
 
-use crate::{Backend, Condition, MAX_DOCUMENT_BYTES, Read, Revision, WriteError};
+use crate::{Backend, Condition, MAX_DOCUMENT_BYTES, Read, Revision, Surveyed, WriteError};
 use anyhow::Result;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, ready};
@@ -53,6 +53,15 @@ impl Kept {
         let names: BTreeSet<&str> = inside.filter_map(|rest| rest.split('/').next()).collect();
         names.into_iter().take(limit).map(str::to_owned).collect()
     }
+
+    fn survey(&self, folder: &str, limit: usize) -> Vec<Surveyed> {
+        let surveyed = |name: String| {
+            let document = self.documents.get(&format!("{folder}{name}"));
+            let revision = document.map(|(_, revision)| revision.clone());
+            Surveyed { name, revision }
+        };
+        self.list(folder, limit).into_iter().map(surveyed).collect()
+    }
 }
 
 impl Backend for Memory {
@@ -69,8 +78,17 @@ impl Backend for Memory {
         ready(self.kept().write(key, bytes, condition)).boxed()
     }
 
+    fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.kept().documents.remove(key);
+        ready(Ok(())).boxed()
+    }
+
     fn list<'a>(&'a self, folder: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<String>>> {
         ready(Ok(self.kept().list(folder, limit))).boxed()
+    }
+
+    fn survey<'a>(&'a self, folder: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<Surveyed>>> {
+        ready(Ok(self.kept().survey(folder, limit))).boxed()
     }
 
     fn locate(&self, key: &str) -> String {

@@ -1,51 +1,28 @@
 //! The one S3 client: for the channel, the front end and the edge's origin.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use aws::Keys;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
+use aws_sdk_s3::config::{BehaviorVersion, Region, SharedHttpClient};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
-use std::fmt;
 use std::time::Duration;
 
 /// Where a bucket is, and who asks.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct S3Access {
     pub region: String,
     /// Anything but AWS itself: an embedded or compatible server. Addressed path-style.
     pub endpoint: Option<String>,
-    pub access_key: String,
-    pub secret_key: String,
-    pub session_token: Option<String>,
-}
-
-impl fmt::Debug for S3Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("S3Access")
-            .field("region", &self.region)
-            .field("endpoint", &self.endpoint)
-            .finish_non_exhaustive()
-    }
+    pub keys: Keys,
 }
 
 impl S3Access {
-    /// Keys from `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, where it is set, `AWS_SESSION_TOKEN`. What else the
-    /// environment says of the way there is in order then.
+    /// With the keys of this process, container or instance. What the environment says of the way there is in order then.
     pub fn from_env(region: String, endpoint: Option<String>) -> Result<Self> {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let key = |name| {
-            variable(name).with_context(|| {
-                format!("there are no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; `{name}` is not set")
-            })
-        };
-        let access = Self {
-            region,
-            endpoint,
-            access_key: key("AWS_ACCESS_KEY_ID")?,
-            secret_key: key("AWS_SECRET_ACCESS_KEY")?,
-            session_token: variable("AWS_SESSION_TOKEN"),
-        };
+        let keys = Keys::of_this_host()?;
+        let access = Self { region, endpoint, keys };
         match &access.endpoint {
             Some(endpoint) => outside::check_for(endpoint)?,
             None => outside::check()?,
@@ -77,13 +54,6 @@ impl S3Access {
     }
 
     pub fn client(&self) -> aws_sdk_s3::Client {
-        let keys = Credentials::new(
-            &self.access_key,
-            &self.secret_key,
-            self.session_token.clone(),
-            None,
-            "release-tool",
-        );
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
             .operation_attempt_timeout(Duration::from_secs(60))
@@ -91,7 +61,7 @@ impl S3Access {
         let mut config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(self.region.clone()))
-            .credentials_provider(keys)
+            .credentials_provider(self.keys.clone())
             .timeout_config(timeouts)
             .http_client(self.http());
         if let Some(endpoint) = &self.endpoint {

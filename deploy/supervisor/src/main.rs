@@ -22,7 +22,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    host::main(run)
+    host::main("supervisor", run)
 }
 
 fn run(config: HostConfig, path: &Path) -> Result<()> {

@@ -18,6 +18,7 @@ mod validate;
 
 pub use identity::{Identity, Kind};
 pub use problem::{Problem, Problems};
+pub use scalar::{HOUR, SECOND, Time};
 pub use schema::schema;
 
 use form::{Form as _, Key};

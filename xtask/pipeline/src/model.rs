@@ -2,7 +2,7 @@
 
 pub use crate::freeze::Freeze;
 use crate::identity::Identity;
-use contract::{AppName, Drain, EnvironmentName, HealthGate, HostName, SecretName, Weight, judge::Thresholds};
+use contract::{AppName, Cpus, Drain, EnvironmentName, HealthGate, HostName, SecretName, Weight, judge::Thresholds};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -100,6 +100,8 @@ pub enum RegistryAuth {
     DockerConfig,
     /// The environment variables `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`.
     Env,
+    /// A token of Amazon ECR, by the keys of the environment or of a role.
+    Ecr,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -175,6 +177,7 @@ pub struct Environment {
     pub health: HealthGate,
     pub drain: Drain,
     pub memory_mb: Option<u64>,
+    pub cpus: Option<Cpus>,
     pub smoke: Vec<Smoke>,
     /// Never where users are.
     pub load: Option<Load>,
@@ -258,6 +261,8 @@ pub struct Canary {
     /// Rising; the last is 100 %.
     pub steps: Vec<Step>,
     pub judge: Thresholds,
+    /// What fails on the new version and is safe to ask twice is asked of the old one.
+    pub shield: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

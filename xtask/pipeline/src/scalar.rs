@@ -94,6 +94,7 @@ keyword!(RegistryAuth {
     "anonymous" => Self::Anonymous,
     "docker-config" => Self::DockerConfig,
     "env" => Self::Env,
+    "ecr" => Self::Ecr,
 });
 keyword!(Method {
     "GET" => Self::Get,

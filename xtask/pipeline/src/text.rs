@@ -18,7 +18,7 @@ use crate::form::{Field, Fields, Form, Key, Leaf, List, Map, form, mapping_schem
 use crate::node::Node;
 use crate::problem::{At, Problems};
 use crate::scalar::{BenchName, ProfileName, Version, Whole};
-use contract::AppName;
+use contract::{AppName, Cpus};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::borrow::Cow;
 
@@ -56,6 +56,8 @@ form! {
         drain: Drain,
         /// Memory limit of the app's container on a host, in MiB. Left out: none.
         memory_mb: Leaf<Whole<16, 1_048_576>>,
+        /// Limit on the processor time of the app's container on a host, in CPUs, such as `0.5` or `2`. Left out: none.
+        cpus: Leaf<Cpus>,
         /// The image, tested beside the services it needs.
         test: Test,
         /// Where the app runs: staging and production.

@@ -26,6 +26,7 @@ fn credentials(context: &Context) -> CredentialSource {
         RegistryAuth::Anonymous => CredentialSource::Anonymous,
         RegistryAuth::DockerConfig => CredentialSource::DockerConfig { directory: None },
         RegistryAuth::Env => CredentialSource::Env,
+        RegistryAuth::Ecr => CredentialSource::Ecr,
     }
 }
 

@@ -4,13 +4,15 @@
 mod engine;
 mod image;
 mod program;
+mod router;
 
+use crate::cli::BenchArgs;
 use crate::failure::{Failure, Result};
 use crate::project::Project;
 use crate::report::Report;
 use pipeline::model::Pipeline;
 
-const OWN: [&str; 2] = ["image", "engine"];
+const OWN: [&str; 3] = ["image", "engine", "router"];
 
 /// All there are.
 pub fn names(pipeline: &Pipeline) -> Vec<&str> {
@@ -18,9 +20,10 @@ pub fn names(pipeline: &Pipeline) -> Vec<&str> {
     OWN.into_iter().chain(others).collect()
 }
 
-pub async fn bench(profile: &str, names: &[String], report: &Report) -> Result<()> {
+pub async fn bench(profile: &str, args: &BenchArgs, report: &Report) -> Result<()> {
     let pipeline = Project::find()?.pipeline(profile)?;
     let known = self::names(&pipeline);
+    let names = &args.names;
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(Failure::bad_input(format!("there is no benchmark `{unknown}`"))
             .why(format!("known: {}", known.join(", "))));
@@ -32,6 +35,7 @@ pub async fn bench(profile: &str, names: &[String], report: &Report) -> Result<(
         match pipeline.bench.get(name) {
             Some(program) => program::run(profile, (name, program), report).await?,
             None if name == "engine" => engine::engine(profile, report).await?,
+            None if name == "router" => router::router(args.install, report).await?,
             None => image::image(profile, report).await?,
         }
     }

@@ -1,10 +1,12 @@
-//! `releases`, `show` and `logs`: what was done.
+//! `releases` and `show`: what was done.
 
-use crate::engine::{Entry, Event, Haste, Journal, Records, Release};
-use crate::failure::{Failure, OrFail, Result};
-use crate::plan::StageName;
+use crate::engine::{Entry, Event, Execution, Executions, Haste, Journal, Records, Release};
+use crate::failure::Result;
+use crate::plain::plain;
+use crate::plan;
 use crate::project::Project;
 use crate::report::{Report, seconds};
+use contract::EnvironmentName;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::time::Duration;
@@ -41,15 +43,39 @@ pub async fn releases(profile: &str, report: &Report) -> Result<()> {
 
 pub async fn show(profile: &str, id: &str, report: &Report) -> Result<()> {
     let project = Project::find()?;
-    let records = Records::open(&project, &project.pipeline(profile)?)?;
+    let pipeline = project.pipeline(profile)?;
+    let records = Records::open(&project, &pipeline)?;
     let release = Release::find(&records, id).await?;
     let entries = Journal::read(&records, release.id).await?;
+    let mut text = text(&release, &entries);
+    let mut executions = Vec::new();
+    for environment in plan::environments(&pipeline) {
+        let known = Executions::load(&records, &environment.name).await?.executions;
+        for execution in known.into_iter().filter(|known| known.release == release.id) {
+            text.push_str(&executed(&environment.name, &execution));
+            executions.push(serde_json::json!({ "environment": environment.name, "execution": execution }));
+        }
+    }
     report.data(
         "release",
-        &text(&release, &entries),
-        serde_json::json!({ "release": release, "entries": entries }),
+        &text,
+        serde_json::json!({ "release": release, "entries": entries, "executions": executions }),
     );
     Ok(())
+}
+
+fn executed(environment: &EnvironmentName, execution: &Execution) -> String {
+    let ended = match &execution.ended {
+        Some(ended) => ended.to_string(),
+        None => "was begun or not; its end was not seen".to_owned(),
+    };
+    format!(
+        "{}  exec        {environment}, {} by {}: `{}` {ended}\n",
+        local(execution.at),
+        execution.host,
+        execution.by,
+        plain(&execution.line())
+    )
 }
 
 /// What it is, and what it did, line by line.
@@ -81,42 +107,6 @@ pub fn text(release: &Release, entries: &[Entry]) -> String {
         }
     }
     text
-}
-
-pub async fn logs(profile: &str, id: &str, stage: Option<StageName>, report: &Report) -> Result<()> {
-    let project = Project::find()?;
-    let records = Records::open(&project, &project.pipeline(profile)?)?;
-    let release = Release::find(&records, id).await?;
-    let folder = project.release(release.id).join("logs");
-    let mut files: Vec<_> = match std::fs::read_dir(&folder) {
-        Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
-        Err(_) => Vec::new(),
-    };
-    files.retain(|path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        stage.is_none_or(|stage| name.starts_with(stage.as_str()))
-    });
-    files.sort();
-    if files.is_empty() {
-        let stage = stage.map_or("no stage".to_owned(), |stage| format!("no program of stage `{stage}`"));
-        return Err(
-            Failure::bad_input(format!("release {} kept no logs here: {stage} printed any", release.id))
-                .why("what a stage prints is kept on the machine where it ran")
-                .next(format!("cargo xtask show {}", release.id)),
-        );
-    }
-    let mut text = String::new();
-    for path in &files {
-        let bytes = std::fs::read(path).or_fail(|| format!("`{}` cannot be read", path.display()))?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        text.push_str(&format!("== {name}\n{}\n", String::from_utf8_lossy(&bytes).trim_end()));
-    }
-    report.data(
-        "logs",
-        &text,
-        serde_json::json!({ "release": release.id, "text": text }),
-    );
-    Ok(())
 }
 
 /// Where a release stands, in a word or two.

@@ -106,12 +106,17 @@ fn host_line(observed: &Observed) -> String {
         .as_ref()
         .map(|refused| format!("; refused: {}", refused.reason))
         .unwrap_or_default();
+    let refused_ask = observed
+        .refused_ask
+        .as_ref()
+        .map(|refused| format!("; an ask refused: {}", refused.reason))
+        .unwrap_or_default();
     let versions = if versions.is_empty() {
         "runs nothing".to_owned()
     } else {
         versions.join(" | ")
     };
-    format!("{versions}{failure}{refused}")
+    format!("{versions}{failure}{refused}{refused_ask}")
 }
 
 type Fleet = std::collections::BTreeMap<contract::HostName, Observed>;
@@ -131,7 +136,7 @@ async fn look(project: &Project, pipeline: &Pipeline, environment: &Environment)
 }
 
 /// `None` for a ground that was never brought up.
-fn channel(project: &Project, pipeline: &Pipeline, environment: &Environment) -> Result<Option<Channel>> {
+pub fn channel(project: &Project, pipeline: &Pipeline, environment: &Environment) -> Result<Option<Channel>> {
     let ground = match (&pipeline.ground, GroundState::load(project)?) {
         (Some(_), None) => return Ok(None),
         (Some(_), Some(state)) => Some(Ground {

@@ -15,14 +15,16 @@ struct Tier {
     runs: &'static [&'static str],
     /// A program that must be there, or a command that must end well, and the package that brings it.
     needs: &'static [(&'static str, &'static str)],
+    /// Run only where it is named: it takes long, and what it looks for is looked for in short by another.
+    is_long: bool,
 }
 
 /// Debian's Python comes without what `-m venv` needs.
 const VENV: (&str, &str) = ("python3 -m ensurepip --version", "python3-venv");
 const REGISTRIES: [(&str, &str); 2] = [("docker-registry", "docker-registry"), ("openssl", "openssl")];
 
-/// All of them, in this order, where none is named.
-const TIERS: [Tier; 5] = [
+/// In this order. Where none is named, all but the long ones.
+const TIERS: [Tier; 7] = [
     Tier {
         name: "unit",
         runs: &[
@@ -32,22 +34,35 @@ const TIERS: [Tier; 5] = [
             "cargo clippy --workspace --test * -- --deny warnings",
             "cargo test --quiet --workspace",
         ],
-        needs: &[("git", "git"), REGISTRIES[1], ("skopeo", "skopeo")],
+        needs: &[
+            ("git", "git"),
+            REGISTRIES[1],
+            ("skopeo", "skopeo"),
+            ("systemd-analyze", "systemd"),
+            ("shellcheck", "shellcheck"),
+        ],
+        is_long: false,
     },
     Tier {
         name: "registries",
         runs: &["cargo test --quiet --package oci --test registries"],
         needs: &[REGISTRIES[0], REGISTRIES[1], ("skopeo", "skopeo")],
+        is_long: false,
     },
     Tier {
         name: "stores",
-        runs: &["cargo test --quiet --package store --test servers"],
+        runs: &[
+            "cargo test --quiet --package store --test servers",
+            "cargo test --quiet --package aws --test servers",
+        ],
         needs: &[VENV],
+        is_long: false,
     },
     Tier {
         name: "release",
         runs: &["cargo test --quiet --package xtask --test release -- --test-threads=1 --nocapture --skip this_app::"],
         needs: &[("git", "git"), REGISTRIES[0], REGISTRIES[1], VENV],
+        is_long: false,
     },
     Tier {
         name: "api",
@@ -60,6 +75,24 @@ const TIERS: [Tier; 5] = [
             ("chromium", "chromium"),
             ("chromedriver", "chromium-driver"),
         ],
+        is_long: false,
+    },
+    Tier {
+        name: "soak",
+        runs: &[
+            // Each in a process of its own: one of them counts that process's memory.
+            "env FLEET_HOSTS=1000 cargo test --quiet --package xtask --bin xtask simulation::fleet::a_fleet -- --nocapture",
+            "env FLEET_HOSTS=1000 cargo test --quiet --package xtask --bin xtask simulation::fleet::a_controller -- --nocapture",
+            "cargo xtask fuzz --seconds 120",
+        ],
+        needs: &[("g++", "g++")],
+        is_long: true,
+    },
+    Tier {
+        name: "hosts",
+        runs: &["cargo test --quiet --package ec2 --test machine -- --nocapture"],
+        needs: &[("mmdebstrap", "mmdebstrap")],
+        is_long: true,
     },
 ];
 
@@ -74,11 +107,8 @@ pub async fn test(args: TestArgs, report: &Report) -> Result<()> {
         return Err(Failure::bad_input(format!("there is no test tier `{unknown}`"))
             .why(format!("known: {}", known.join(", "))));
     }
-    let chosen = TIERS
-        .iter()
-        .filter(|tier| args.tiers.is_empty() || args.tiers.iter().any(|name| name == tier.name));
     let (mut ran, mut skipped) = (Vec::new(), Vec::new());
-    for tier in chosen {
+    for tier in TIERS.iter().filter(|tier| is_chosen(tier, &args.tiers)) {
         let missing = missing(tier, args.install).await?;
         if !missing.is_empty() {
             let what = format!("{}: needs {}", tier.name, missing.join(", "));
@@ -94,6 +124,13 @@ pub async fn test(args: TestArgs, report: &Report) -> Result<()> {
         ran.push((tier.name, since.elapsed()));
     }
     conclude(&ran, &skipped, report)
+}
+
+fn is_chosen(tier: &Tier, named: &[String]) -> bool {
+    match named.is_empty() {
+        true => !tier.is_long,
+        false => named.iter().any(|name| name == tier.name),
+    }
 }
 
 async fn run_step(tier: &str, step: &str, report: &Report) -> Result<()> {
@@ -139,18 +176,13 @@ async fn lacking(tier: &Tier) -> Vec<String> {
 
 async fn is_there(need: &str) -> bool {
     match need.split_once(' ') {
-        None => on_path(need),
+        None => command::is_on_path(need),
         Some((program, args)) => {
             let mut command = Command::new(program);
             command.args(args.split(' ')).stdin(Stdio::null()).kill_on_drop(true);
             command.output().await.is_ok_and(|output| output.status.success())
         }
     }
-}
-
-fn on_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 fn conclude(ran: &[(&str, Duration)], skipped: &[String], report: &Report) -> Result<()> {
@@ -176,4 +208,22 @@ fn conclude(ran: &[(&str, Duration)], skipped: &[String], report: &Report) -> Re
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(named: &[&str]) -> Vec<&'static str> {
+        let named: Vec<String> = named.iter().map(|name| (*name).to_owned()).collect();
+        let tiers = TIERS.iter().filter(|tier| is_chosen(tier, &named));
+        tiers.map(|tier| tier.name).collect()
+    }
+
+    #[test]
+    fn what_takes_long_is_run_only_where_it_is_named() {
+        assert_eq!(chosen(&[]), ["unit", "registries", "stores", "release", "api"]);
+        assert_eq!(chosen(&["soak"]), ["soak"]);
+        assert_eq!(chosen(&["soak", "unit"]), ["unit", "soak"]);
+    }
 }

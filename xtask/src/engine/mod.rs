@@ -4,6 +4,8 @@
 //! converges. From production on the stages are one unit, held by one rollout: a run that was cut off in it begins it again.
 
 mod decision;
+mod exec;
+mod executions;
 mod haste;
 mod hooks;
 mod journal;
@@ -20,6 +22,8 @@ mod stop;
 
 use decision::given;
 pub use decision::{How, approve, reject};
+pub use exec::{Asked, exec};
+pub use executions::{Ended, Execution, Executions};
 pub use haste::Haste;
 pub use journal::{Entry, Event, JOURNAL_VERSION, Journal, outcome};
 pub use lease::{Holder, Lease};
@@ -150,6 +154,7 @@ impl<'a> Run<'a> {
             })
             .await?;
         self.release.image = Some(built.image.clone());
+        self.release.image_bytes = Some(built.size);
         self.release.save(&context.records).await?;
         if self.ends_with(StageName::Build) {
             return Ok(Reached::Asked(StageName::Build));
@@ -351,6 +356,7 @@ pub fn release_of(pipeline: &Pipeline, source: SourceFacts) -> Release {
         source,
         config: config_digest(pipeline),
         image: None,
+        image_bytes: None,
         promotes: None,
         frontend: None,
         substitutes: Vec::new(),

@@ -4,7 +4,7 @@
 //! ```text
 //! releases/ID/release.json   the release; written by whoever carries it on
 //! releases/ID/journal        what it did, line by line
-//! environments/NAME/lease.json, history.json, schema.json
+//! environments/NAME/lease.json, history.json, schema.json, executions.json
 //! ```
 
 use crate::failure::{Exit, Failure, OrFail, Result};
@@ -140,6 +140,10 @@ pub fn lease_key(environment: &EnvironmentName) -> String {
 
 pub fn history_key(environment: &EnvironmentName) -> String {
     format!("environments/{environment}/history.json")
+}
+
+pub fn executions_key(environment: &EnvironmentName) -> String {
+    format!("environments/{environment}/executions.json")
 }
 
 pub fn schema_key(environment: &EnvironmentName) -> String {

@@ -22,6 +22,9 @@ pub struct Release {
     pub source: SourceFacts,
     pub config: Digest,
     pub image: Option<ImageRef>,
+    /// What the registry sends for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_bytes: Option<u64>,
     /// An image that somebody else built, instead of one of this source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promotes: Option<ImageRef>,
@@ -211,10 +214,12 @@ pub mod made_up {
                 release: ReleaseId::from_parts(number, 0),
                 commit: String::new(),
                 image,
+                image_bytes: None,
                 port: 1,
                 env: Default::default(),
                 secrets: Vec::new(),
                 memory_mb: None,
+                cpus: None,
             },
             source: SourceFacts {
                 commit: String::new(),
@@ -301,6 +306,7 @@ mod tests {
             source: settled(1).source,
             config: Digest::of(b""),
             image: None,
+            image_bytes: None,
             promotes: None,
             frontend: None,
             substitutes: Vec::new(),

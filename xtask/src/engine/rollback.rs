@@ -74,7 +74,7 @@ async fn roll_back_under(
             weight: Weight::ALL,
             bake: Duration::ZERO,
         }],
-        judge: environment.canary.judge,
+        ..environment.canary.clone()
     };
     let moved = async {
         let mut steps = Vec::new();

@@ -7,7 +7,10 @@ use crate::keys;
 use crate::project::Project;
 use crate::report::Report;
 use crate::secrets::Vault;
-use contract::{CONTRACT_VERSION, ChannelPlace, ContainerConfig, EnvironmentName, HostConfig, HostName};
+use contract::{
+    CONTRACT_VERSION, ChannelPlace, ContainerConfig, EnvironmentName, HostConfig, HostName, ImageConfig, RouterConfig,
+    SecretsPlace,
+};
 use docker::{Docker, Labels, Restart, Status};
 use pipeline::model::{self, Environment, Pipeline};
 use services::{ServiceImage, StartService};
@@ -131,16 +134,19 @@ pub fn write_host(
         listen: ports.listen,
         admin_socket: "router.sock".into(),
         router_state: "router-state.json".into(),
+        agent_state: "agent".into(),
         channel: channel_place(project, pipeline, state),
         poll_interval_ms: 200,
         trusted_keys: keys::trusted_path(project),
-        secrets_dir: project.secrets(environment),
+        secrets: SecretsPlace::Directory(project.secrets(environment)),
         containers: ContainerConfig {
             network: Some(network_name(pipeline, state, environment)),
             hosts: hosts.clone(),
             ports: ports.containers,
             labels: labels(state, environment),
         },
+        router: RouterConfig::default(),
+        images: ImageConfig::default(),
     };
     let path = folder.join("host.json");
     files::write_json(&path, &config).or_fail(|| format!("`{}` cannot be written", path.display()))?;

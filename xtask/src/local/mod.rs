@@ -69,6 +69,16 @@ impl Ground {
 
     /// How to reach the embedded bucket store.
     pub fn bucket_access(&self) -> anyhow::Result<S3Access> {
+        let (access_key, secret_key) = self.bucket_keys()?;
+        Ok(S3Access {
+            region: "local".to_owned(),
+            endpoint: Some(format!("http://{}", self.state.bucket)),
+            keys: store::Keys::given(access_key, secret_key, None),
+        })
+    }
+
+    /// Access key and secret key.
+    pub fn bucket_keys(&self) -> anyhow::Result<(String, String)> {
         let path = state::folder(&self.project).join("keys");
         let text = std::fs::read_to_string(&path)
             .map_err(|error| anyhow::anyhow!("the bucket's keys `{}` cannot be read: {error}", path.display()))?;
@@ -77,12 +87,6 @@ impl Ground {
             anyhow::bail!("the bucket's keys `{}` should be two lines", path.display());
         };
         redact::learn(&secret_key);
-        Ok(S3Access {
-            region: "local".to_owned(),
-            endpoint: Some(format!("http://{}", self.state.bucket)),
-            access_key,
-            secret_key,
-            session_token: None,
-        })
+        Ok((access_key, secret_key))
     }
 }

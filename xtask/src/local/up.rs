@@ -214,14 +214,11 @@ impl Up<'_> {
         if !matches!(self.pipeline.channel, Place::S3 { endpoint: None, .. }) {
             return Ok(Vec::new());
         }
-        let access = self
+        let (access_key, secret_key) = self
             .ground
-            .bucket_access()
+            .bucket_keys()
             .or_fail(|| "the embedded bucket cannot be reached".to_owned())?;
-        let pairs = [
-            ("AWS_ACCESS_KEY_ID", access.access_key),
-            ("AWS_SECRET_ACCESS_KEY", access.secret_key),
-        ];
+        let pairs = [("AWS_ACCESS_KEY_ID", access_key), ("AWS_SECRET_ACCESS_KEY", secret_key)];
         Ok(pairs.map(|(name, value)| (name.to_owned(), value)).into())
     }
 

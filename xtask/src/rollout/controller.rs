@@ -4,6 +4,9 @@
 mod explain;
 mod migrate;
 mod publish;
+mod task;
+
+pub use task::Told;
 
 use super::document::{Phase, Versions, is_settled_on, stable_of};
 use super::next::{Fleet, Move, Step, StepResult, Watch, next};
@@ -11,18 +14,23 @@ use crate::clock;
 use crate::engine::Lease;
 use crate::failure::{Exit, Failure, OrFail, Result};
 use crate::ids;
+use crate::keys::Signer;
 use crate::report::Report;
-use channel::Channel;
-use contract::{Desired, Generation, Health, HostName, ReleaseId, RolloutId, SigningKey, Version, Weight};
+use channel::{Channel, Reports};
+use contract::{Desired, Generation, Health, HostName, ReleaseId, RolloutId, Version, Weight};
 use jiff::Timestamp;
 use pipeline::model::{self, Environment, Pipeline};
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 use store::Revision;
 use tokio::time::Instant;
 
+/// Between two looks at what the hosts say.
 const TICK: Duration = Duration::from_millis(150);
+/// A look at a large fleet is dear, and hosts say something new once a second at most, as a rule.
+const TICK_PER_HOST: Duration = Duration::from_millis(1);
 const SILENT_AFTER: Duration = Duration::from_secs(20);
 /// For a weight, which needs no new container.
 pub const SHIFT_WITHIN: Duration = Duration::from_secs(30);
@@ -34,7 +42,7 @@ pub struct RolloutStart<'a> {
     pub pipeline: &'a Pipeline,
     pub environment: &'a Environment,
     pub channel: Channel,
-    pub key: &'a SigningKey,
+    pub key: &'a Signer,
     pub lease: &'a Lease,
     pub report: &'a Report,
     pub candidate: Version,
@@ -48,6 +56,7 @@ pub struct Rollout<'a> {
     sequence: u32,
     revision: Option<Revision>,
     published: Option<Published>,
+    reports: Reports,
 }
 
 /// What the hosts were last told.
@@ -60,9 +69,10 @@ struct Published {
 }
 
 impl<'a> Rollout<'a> {
-    /// Reads what the environment runs now. Publishes nothing yet.
+    /// Reads what the environment runs now. Publishes nothing yet but who signs.
     pub async fn begin(start: RolloutStart<'a>) -> Result<Self> {
         let name = &start.environment.name;
+        start.key.introduce(&start.channel).await?;
         let current = start
             .channel
             .read_desired()
@@ -86,8 +96,10 @@ impl<'a> Rollout<'a> {
             candidate: Some(start.candidate.clone()),
             stable,
         };
+        let reports = start.channel.reports();
         Ok(Self {
             start,
+            reports,
             id: ids::new_rollout(),
             versions,
             settled,
@@ -113,7 +125,7 @@ impl<'a> Rollout<'a> {
     }
 
     /// Whether the stable version could take traffic back in this moment, on every host.
-    pub async fn stable_is_ready(&self) -> Result<bool> {
+    pub async fn stable_is_ready(&mut self) -> Result<bool> {
         let Some(stable) = self.stable().map(|version| version.release) else {
             return Ok(false);
         };
@@ -154,7 +166,7 @@ impl<'a> Rollout<'a> {
         loop {
             tokio::select! {
                 done = &mut work => return done,
-                () = tokio::time::sleep(TICK) => {
+                () = tokio::time::sleep(self.tick()) => {
                     let (fleet, ages) = self.observe().await?;
                     match next(&self.state(None), &fleet, &ages) {
                         Move::Renew => self.renew().await?,
@@ -239,7 +251,7 @@ impl<'a> Rollout<'a> {
             match next(&self.state(None), &fleet, &ages) {
                 Move::Advance(_) => return Ok(()),
                 Move::Revert(reason) => return Err(self.explain(&reason)),
-                Move::Wait(_) | Move::Renew if Instant::now() < deadline => tokio::time::sleep(TICK).await,
+                Move::Wait(_) | Move::Renew if Instant::now() < deadline => tokio::time::sleep(self.tick()).await,
                 Move::Wait(what) => return Err(Failure::failed(what)),
                 Move::Renew => {}
             }
@@ -279,7 +291,7 @@ impl<'a> Rollout<'a> {
                     _ => return Ok(result),
                 },
             }
-            tokio::time::sleep(TICK).await;
+            tokio::time::sleep(self.tick()).await;
         }
     }
 
@@ -317,12 +329,11 @@ impl<'a> Rollout<'a> {
     }
 
     /// What the hosts say, and how long ago each said it.
-    async fn observe(&self) -> Result<(Fleet, BTreeMap<HostName, Duration>)> {
+    async fn observe(&mut self) -> Result<(Arc<Fleet>, BTreeMap<HostName, Duration>)> {
         let name = &self.start.environment.name;
         let fleet = self
-            .start
-            .channel
-            .read_observed()
+            .reports
+            .read()
             .await
             .or_fail(|| format!("the hosts of `{name}` cannot be read"))?;
         let now = clock::now();
@@ -332,6 +343,10 @@ impl<'a> Rollout<'a> {
             .map(|(host, observed)| (host.clone(), age(observed.at)))
             .collect();
         Ok((fleet, ages))
+    }
+
+    fn tick(&self) -> Duration {
+        TICK.max(TICK_PER_HOST * self.start.environment.hosts.len() as u32)
     }
 
     pub fn candidate(&self) -> ReleaseId {

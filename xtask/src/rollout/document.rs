@@ -17,6 +17,8 @@ pub struct Versions {
 pub struct Turn {
     pub generation: Generation,
     pub rollout: RolloutId,
+    /// The signer's newest set.
+    pub keys: u32,
     pub issued_at: Timestamp,
     pub phase: Phase,
 }
@@ -29,6 +31,8 @@ pub enum Phase {
     Shift(Weight),
     /// The candidate alone; the stable version's image stays pinned.
     Settled,
+    /// The same, while a task runs beside it.
+    SettledWith(Box<Task>),
     /// The stable version alone, as before the rollout.
     Reverted,
     /// Nothing; the candidate's image stays pinned.
@@ -46,6 +50,10 @@ pub fn document(pipeline: &Pipeline, environment: &Environment, versions: &Versi
             (candidate.clone(), weight, keep(stable, Keep::Warm), under_way, None)
         }
         Phase::Settled => (candidate.clone(), Weight::ALL, keep(stable, Keep::Pinned), None, None),
+        Phase::SettledWith(task) => {
+            let pinned = keep(stable, Keep::Pinned);
+            (candidate.clone(), Weight::ALL, pinned, None, Some((**task).clone()))
+        }
         Phase::Reverted => (stable.clone(), Weight::ALL, None, None, None),
         Phase::Stopped => (None, Weight::ALL, keep(candidate, Keep::Pinned), None, None),
     };
@@ -56,10 +64,12 @@ pub fn document(pipeline: &Pipeline, environment: &Environment, versions: &Versi
         generation: turn.generation,
         rollout: turn.rollout,
         issued_at: turn.issued_at,
+        keys: turn.keys,
         hosts: environment.hosts.clone(),
         release,
         weight,
         fallback,
+        shield: environment.canary.shield,
         gate: environment.health.clone(),
         drain: environment.drain.clone(),
         lease_ttl_ms,
@@ -81,11 +91,12 @@ pub fn stable_of(desired: &Desired, candidate: ReleaseId) -> Option<Version> {
     stable.filter(|version| version.release != candidate).cloned()
 }
 
+/// A task beside it, of an `exec` that was cut off, changes nothing about that.
 pub fn is_settled_on(desired: &Desired, candidate: ReleaseId) -> bool {
     let is_alone = desired
         .fallback
         .as_ref()
         .is_none_or(|fallback| fallback.keep == Keep::Pinned);
     let runs = desired.release.as_ref().map(|version| version.release);
-    runs == Some(candidate) && is_alone && desired.lease_ttl_ms.is_none() && desired.task.is_none()
+    runs == Some(candidate) && is_alone && desired.lease_ttl_ms.is_none()
 }

@@ -6,5 +6,5 @@ mod controller;
 mod document;
 mod next;
 
-pub use controller::{Rollout, RolloutStart, SHIFT_WITHIN, START_MARGIN};
+pub use controller::{Rollout, RolloutStart, SHIFT_WITHIN, START_MARGIN, Told};
 pub use next::StepResult;

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// Hosts that one line tells by name.
+const NAMED: usize = 5;
+
 pub type Fleet = BTreeMap<HostName, Observed>;
 
 /// The controller's side: what it published, and since when.
@@ -155,8 +158,17 @@ fn unacknowledged(watch: &Watch, fleet: &Fleet) -> Option<Move> {
             waited: watch.since_published,
         }));
     }
-    let names: Vec<&str> = waiting.iter().map(HostName::as_str).collect();
-    Some(Move::Wait(format!("waiting for {}", names.join(", "))))
+    Some(Move::Wait(format!("waiting for {}", named(&waiting))))
+}
+
+/// Of a large fleet the first few, and how many more: nobody reads a thousand names.
+pub fn named(hosts: &[HostName]) -> String {
+    let (first, rest) = hosts.split_at(hosts.len().min(NAMED));
+    let names: Vec<&str> = first.iter().map(HostName::as_str).collect();
+    match rest.len() {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
 }
 
 impl Watch {
@@ -288,6 +300,7 @@ mod tests {
             tasks: Vec::new(),
             failure: None,
             refused: None,
+            refused_ask: None,
             agent_version: String::new(),
         };
         (host(name), observed)
@@ -312,6 +325,13 @@ mod tests {
             Move::Wait("waiting for b".to_owned())
         );
         assert_eq!(next(&watch(), &fleet(5, 5), &fresh()), Move::Advance(None));
+    }
+
+    #[test]
+    fn of_a_large_fleet_the_first_few_are_named_and_the_rest_counted() {
+        let hosts: Vec<HostName> = (1..=1_000).map(|number| host(&format!("host-{number}"))).collect();
+        assert_eq!(named(&hosts[..2]), "host-1, host-2");
+        assert_eq!(named(&hosts), "host-1, host-2, host-3, host-4, host-5 and 995 more");
     }
 
     #[test]

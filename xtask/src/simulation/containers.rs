@@ -34,6 +34,8 @@ struct State {
     brings: BTreeMap<ReleaseId, u64>,
     /// The newest migration that was applied.
     schema: u64,
+    /// What tasks were started to do, in order.
+    ran: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -43,7 +45,16 @@ struct Container {
     restart: String,
     is_running: bool,
     was_started: bool,
+    command: Vec<String>,
     printed: String,
+}
+
+impl Container {
+    /// `exit 7` does what it says.
+    fn exit_code(&self) -> i64 {
+        let code = self.command.iter().skip_while(|word| *word != "exit").nth(1);
+        code.and_then(|code| code.parse().ok()).unwrap_or_default()
+    }
 }
 
 impl State {
@@ -79,6 +90,11 @@ impl Containers {
     /// A release's migration brings the schema to this.
     pub fn bring(&self, release: ReleaseId, schema: u64) {
         self.state().brings.insert(release, schema);
+    }
+
+    /// What tasks were started to do here, in order.
+    pub fn ran(&self) -> Vec<String> {
+        self.state().ran.clone()
     }
 
     /// The releases that run here.
@@ -155,7 +171,7 @@ impl Containers {
                     container.restart = name.to_owned();
                     answer(&json!({ "Warnings": [] }))
                 }
-                "wait" => answer(&json!({ "StatusCode": 0 })),
+                "wait" => answer(&json!({ "StatusCode": container.exit_code() })),
                 "logs" => logs(&container.printed),
                 other => respond(StatusCode::NOT_IMPLEMENTED, other),
             }),
@@ -189,6 +205,7 @@ impl Containers {
             restart: "no".to_owned(),
             is_running: false,
             was_started: false,
+            command: serde_json::from_value(body["Cmd"].clone()).unwrap_or_default(),
             printed: String::new(),
         };
         state.containers.insert(id.clone(), container);
@@ -196,16 +213,24 @@ impl Containers {
     }
 
     fn start(&self, id: &str) -> Response<Full<Bytes>> {
-        let mut task = None;
+        let (mut task, mut command) = (None, Vec::new());
         let started = self.with(id, |_, container| {
             // A task is over as soon as it is looked at again.
             container.is_running = !container.labels.contains_key(TASK);
             container.was_started = true;
             task = container.labels.get(RELEASE).cloned().filter(|_| !container.is_running);
+            command = container.command.clone();
             respond(StatusCode::NO_CONTENT, "")
         });
         if let Some(release) = task.and_then(|text| ReleaseId::parse(&text).ok()) {
-            let printed = self.state().migrate(release);
+            let printed = {
+                let mut state = self.state();
+                state.ran.push(command.join(" "));
+                match command == ["migrate"] {
+                    true => state.migrate(release),
+                    false => format!("{} as {release}\n", command.join(" ")),
+                }
+            };
             self.with(id, |_, container| {
                 container.printed = printed;
                 respond(StatusCode::NO_CONTENT, "")
@@ -274,7 +299,7 @@ fn inspected(id: &str, container: &Container) -> Value {
         "Config": { "Labels": container.labels },
         "HostConfig": { "RestartPolicy": { "Name": container.restart } },
         "State": {
-            "Status": status, "Running": container.is_running, "ExitCode": 0, "OOMKilled": false,
+            "Status": status, "Running": container.is_running, "ExitCode": container.exit_code(), "OOMKilled": false,
             "StartedAt": super::now().map(|now| now.to_string()),
         },
         "RestartCount": 0,

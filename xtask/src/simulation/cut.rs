@@ -4,7 +4,7 @@ use crate::interrupt::Interrupt;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use std::sync::{Arc, Mutex, PoisonError};
-use store::{Backend, Condition, Read, Revision, Store, WriteError};
+use store::{Backend, Condition, Read, Revision, Store, Surveyed, WriteError};
 use tokio::sync::{Notify, Semaphore};
 
 #[derive(Debug)]
@@ -153,8 +153,22 @@ impl Backend for Observed {
         .boxed()
     }
 
+    fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, anyhow::Result<()>> {
+        let what = format!("deleting {}", self.key(key));
+        async move {
+            self.cut
+                .around(&what, async { self.store.delete(&self.key(key)).await })
+                .await
+        }
+        .boxed()
+    }
+
     fn list<'a>(&'a self, folder: &'a str, limit: usize) -> BoxFuture<'a, anyhow::Result<Vec<String>>> {
         async move { self.store.list(&self.key(folder), limit).await }.boxed()
+    }
+
+    fn survey<'a>(&'a self, folder: &'a str, limit: usize) -> BoxFuture<'a, anyhow::Result<Vec<Surveyed>>> {
+        async move { self.store.survey(&self.key(folder), limit).await }.boxed()
     }
 
     fn locate(&self, key: &str) -> String {

@@ -1,10 +1,13 @@
 //! A host: the real agent and the real router's table, on simulated containers and a simulated machine.
 
 use super::containers::Containers;
+use super::meter::Meter;
 use super::milliseconds;
 use agent::{Reach, Stream};
 use channel::Channel;
-use contract::{CONTRACT_VERSION, ChannelPlace, ContainerConfig, HostConfig, PortRange, Weight};
+use contract::{
+    CONTRACT_VERSION, ChannelPlace, ContainerConfig, HostConfig, PortRange, RouterConfig, SecretsPlace, Weight,
+};
 use docker::Docker;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, ready};
@@ -15,6 +18,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use store::Store;
 use tokio::task::JoinSet;
 
@@ -38,6 +42,8 @@ pub struct Place<'a> {
     pub trusted_keys: PathBuf,
     pub secrets: PathBuf,
     pub first_port: u16,
+    pub poll: Duration,
+    pub meter: Arc<Meter>,
 }
 
 impl Host {
@@ -53,10 +59,11 @@ impl Host {
             listen: SocketAddr::from(([127, 0, 0, 1], 1)),
             admin_socket: "unused".into(),
             router_state: folder.join("router.json"),
+            agent_state: folder.join("agent"),
             channel: ChannelPlace::Directory("unused".into()),
-            poll_interval_ms: 200,
+            poll_interval_ms: place.poll.as_millis() as u64,
             trusted_keys: place.trusted_keys.clone(),
-            secrets_dir: place.secrets.clone(),
+            secrets: SecretsPlace::Directory(place.secrets.clone()),
             containers: ContainerConfig {
                 network: None,
                 hosts: Default::default(),
@@ -66,12 +73,18 @@ impl Host {
                 },
                 labels: Default::default(),
             },
+            router: RouterConfig::default(),
+            images: Default::default(),
         };
         let clock = Clock::new("boot".to_owned(), milliseconds);
         let router = Arc::new(Control::start(&config.router_state, clock).expect("a router"));
         let containers = Arc::<Containers>::default();
         let reach = Arc::new(Simulated {
-            channel: Channel::new(place.store.clone(), &app, &environment),
+            channel: Channel::new(
+                place.meter.store(place.store.clone(), name.as_str()),
+                &app,
+                &environment,
+            ),
             containers: containers.clone(),
             router: router.clone(),
             folder: folder.join("agent"),

@@ -2,6 +2,7 @@
 
 use super::cut::{Cut, Observed};
 use super::host::serves;
+use super::meter::Meter;
 use super::site::Bucket;
 use crate::build::Built;
 use crate::context::Context;
@@ -23,6 +24,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use store::Store;
 
+/// Who the engine is to the channel's store.
+pub const CONTROLLER: &str = "the controller";
+
 const WORK: Duration = Duration::from_secs(2);
 const LONG_WORK: Duration = Duration::from_secs(7);
 const LONG_LINE: &str =
@@ -41,6 +45,7 @@ pub struct Simulated {
     pub routers: Vec<Arc<Control>>,
     /// What cannot bear the load that is put on it.
     pub slow: Option<ReleaseId>,
+    pub meter: Arc<Meter>,
 }
 
 /// Where one environment's channel lies in the store of the simulation.
@@ -51,6 +56,7 @@ pub fn channel_folder(environment: &EnvironmentName) -> String {
 impl Providers for Simulated {
     fn channel(&self, context: &Context, environment: &EnvironmentName) -> Result<Channel> {
         let store = Observed::store(&self.store, channel_folder(environment), &self.cut);
+        let store = self.meter.store(store, CONTROLLER);
         Ok(Channel::new(store, &context.pipeline.app, environment))
     }
 

@@ -4,21 +4,23 @@ use super::Simulated;
 use super::containers::Containers;
 use super::cut::{Cut, Observed};
 use super::host::{Host, Place, engine};
+use super::meter::Meter;
 use super::providers::{self, channel_folder};
 use super::site::Bucket;
 use crate::commands::release;
 use crate::context::Context;
 use crate::engine::{
-    self as release_engine, Entry, Event, History, How, Journal, Lease, Records, Release, Run, Schema, Unproven,
+    self as release_engine, Asked, Entry, Event, History, How, Journal, Lease, Records, Release, Run, Schema, Unproven,
 };
 use crate::facts::facts;
 use crate::failure::{Exit, Failure, Result};
 use crate::interrupt::Interrupt;
+use crate::keys::Signer;
 use crate::plan::{self, Plan, SourceFacts, StageName};
 use crate::project::Project;
 use crate::report::{Mode, Report};
 use crate::screen::Screen;
-use contract::{Desired, KeySet, ReleaseId, SigningKey};
+use contract::{Desired, HostName, KeySet, ReleaseId, SigningKey};
 use futures_util::future::LocalBoxFuture;
 use pipeline::model::Pipeline;
 use std::collections::BTreeMap;
@@ -52,6 +54,7 @@ hooks:
   - { after: production, command: [another] }
 notify: [{ webhook: TOLD }]
 ";
+const POLL: Duration = Duration::from_millis(200);
 /// No release takes longer, whatever happens.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 /// Everything that runs out by itself has run out after it: the engine's lease, and that of a rollout.
@@ -71,9 +74,20 @@ pub struct World {
     pub store: Store,
     /// What engines say, and how.
     pub shown: Shown,
+    /// What is asked of the channels.
+    pub meter: Arc<Meter>,
     seed: [u8; 32],
     folder: tempfile::TempDir,
     _time: Simulated,
+}
+
+/// How large a world is, and how far away its channels are.
+#[derive(Debug)]
+pub struct Shape {
+    /// Of production, if there are to be others than there usually are.
+    pub hosts: Option<usize>,
+    pub poll: Duration,
+    pub latency: Duration,
 }
 
 #[derive(Debug)]
@@ -137,6 +151,14 @@ pub struct Outcome {
 
 impl World {
     pub fn new() -> Self {
+        Self::shaped(&Shape {
+            hosts: None,
+            poll: POLL,
+            latency: Duration::ZERO,
+        })
+    }
+
+    pub fn shaped(shape: &Shape) -> Self {
         let time = Simulated::begin();
         // In memory where there is such a place: agents and routers sync their files, which a disk takes its time for.
         let folder = ["/dev/shm", "/tmp"]
@@ -145,7 +167,12 @@ impl World {
         let folder = folder.expect("a folder");
         let root = folder.path();
         std::fs::create_dir_all(root.join("web")).expect("a folder");
-        let pipeline = pipeline::load("pipeline.yaml", PIPELINE, "local").expect("a pipeline");
+        let mut pipeline = pipeline::load("pipeline.yaml", PIPELINE, "local").expect("a pipeline");
+        if let Some(hosts) = shape.hosts {
+            let name = |number| HostName::parse(&format!("host-{number}")).expect("a name");
+            pipeline.production.hosts = (1..=hosts).map(name).collect();
+        }
+        let meter = Meter::at(shape.latency);
         let seed = [7; 32];
         let keys = KeySet {
             version: 1,
@@ -164,6 +191,8 @@ impl World {
                 trusted_keys: trusted_keys.clone(),
                 secrets: root.join("secrets"),
                 first_port: 20_000 + 100 * number as u16,
+                poll: shape.poll,
+                meter: meter.clone(),
             };
             let started = environment.hosts.iter().map(|name| Host::start(&place, name));
             hosts.insert(environment.name.to_string(), started.collect());
@@ -179,6 +208,7 @@ impl World {
                 mode: Mode::Plain,
                 screen: Screen::kept(80),
             },
+            meter,
             seed,
             folder,
             _time: time,
@@ -208,7 +238,7 @@ impl World {
             report: self.report(cut),
             docker: engine(&Arc::<Containers>::default()).expect("an engine"),
             ground: None,
-            key: SigningKey::from_seed(self.seed),
+            key: Signer::first(SigningKey::from_seed(self.seed)),
             records: Records::new(Observed::store(&self.store, String::new(), cut)),
             providers: Box::new(providers::Simulated {
                 store: self.store.clone(),
@@ -218,6 +248,7 @@ impl World {
                 failing: self.failing.clone(),
                 routers: self.hosts["production"].iter().map(Host::router).collect(),
                 slow: self.slow,
+                meter: self.meter.clone(),
             }),
             summary: Some(self.summary()),
         }
@@ -316,6 +347,19 @@ impl World {
             release_engine::roll_back(&context, production, target, unproven).await
         };
         Ended::of(rolled_back, cut).await
+    }
+
+    /// On the last host of production.
+    pub async fn exec(&self, command: &[&str], cut: &Arc<Cut>) -> Ended {
+        let context = self.context(cut, "any");
+        let production = &self.pipeline.production;
+        let asked = Asked {
+            host: production.hosts.last().expect("a host").clone(),
+            command: command.iter().map(|word| (*word).to_owned()).collect(),
+            timeout: Duration::from_secs(60),
+        };
+        let executed = async { release_engine::exec(&context, production, &asked).await.map(drop) };
+        Ended::of(executed, cut).await
     }
 
     pub async fn stop(&self, cut: &Arc<Cut>) -> Ended {

@@ -102,10 +102,12 @@ pub fn version(context: &Context, environment: &Environment, release: &Release) 
             release.source.commit.clone()
         },
         image: release.image()?.clone(),
+        image_bytes: release.image_bytes,
         port: context.pipeline.build.port,
         env,
         secrets: secrets.iter().map(|name| vault.reference(name)).collect(),
         memory_mb: environment.memory_mb,
+        cpus: environment.cpus,
     })
 }
 

@@ -4,7 +4,7 @@ use crate::command;
 use crate::context::Context;
 use crate::engine::Release;
 use crate::failure::{Failure, Result};
-use crate::stand::keep_log;
+use crate::stand::{LiveLog, keep_log};
 use pipeline::model::{Hook, When};
 use tokio::process::Command;
 
@@ -26,20 +26,18 @@ pub async fn hook(context: &Context, release: &Release, hook: &Hook, told: Vec<(
         .current_dir(&context.project.root)
         .envs(&hook.env)
         .envs(told);
-    let mut output = String::new();
+    let logs = context.project.release(release.id).join("logs");
+    let (mut output, mut live) = (String::new(), LiveLog::begin(&logs, &format!("{name}.log")));
     let finished = command::run(command, hook.timeout, |line| {
         context.report.progress(format!("{name}: {line}"));
         if output.len() < KEPT_BYTES {
+            live.line(line);
             output.push_str(line);
             output.push('\n');
         }
     });
     let finished = context.report.interrupt.cuts(finished).await;
-    keep_log(
-        &context.project.release(release.id).join("logs"),
-        &format!("{name}.log"),
-        &output,
-    );
+    keep_log(&logs, &format!("{name}.log"), &output);
     let failed = || format!("`{}` {when} {} failed", hook.command.join(" "), hook.stage.as_str());
     match finished {
         Ok(finished) if finished.success => Ok(()),

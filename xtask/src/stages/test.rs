@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::engine::Release;
 use crate::failure::{Failure, Result};
 use crate::report::seconds;
-use crate::stand::{Identity, Purpose, Stand, keep_log};
+use crate::stand::{Identity, LiveLog, Purpose, Stand, keep_log};
 use contract::ImageRef;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -75,9 +75,10 @@ async fn run_tests(context: &Context, base_url: &str, logs: &Path) -> Result<(u3
         .args(args)
         .current_dir(&context.project.root)
         .env("BASE_URL", base_url);
-    let mut output = String::new();
+    let (mut output, mut live) = (String::new(), LiveLog::begin(logs, "test.log"));
     let finished = command::run(command, test.timeout, |line| {
         context.report.progress(line.to_owned());
+        live.line(line);
         output.push_str(line);
         output.push('\n');
     })

@@ -79,7 +79,7 @@ fn a_release_asked_to_end_in_its_canary_undoes_it_first_and_is_resumed_at_once()
     project.expect_serving(&release);
 }
 
-const AT_A_QUARTER: &str = "\"stage\":\"production\",\"text\":\"25%\"";
+pub const AT_A_QUARTER: &str = "\"stage\":\"production\",\"text\":\"25%\"";
 
 fn serves_only(router: &str, release: &str) -> bool {
     get(&format!("{router}/version")).1.contains(release)
@@ -87,12 +87,12 @@ fn serves_only(router: &str, release: &str) -> bool {
 }
 
 impl Project {
-    fn change_and_release(&self) -> Child {
+    pub fn change_and_release(&self) -> Child {
         self.edit("web/style.css", "16px", "18px");
         self.spawn(&["release", "--yes"])
     }
 
-    fn spawn(&self, args: &[&str]) -> Child {
+    pub fn spawn(&self, args: &[&str]) -> Child {
         let mut command = self.command(args);
         command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     }
@@ -117,19 +117,22 @@ impl Project {
         self.spawn(&["release", "--yes", "--resume", &self.newest_release()])
     }
 
-    fn newest_release(&self) -> String {
+    pub fn newest_release(&self) -> String {
         let releases = self.run(&["releases", "--json"]).expect(0).event("releases");
         releases["releases"][0]["release"]["id"].as_str().unwrap().to_owned()
     }
 
     /// In the journal of the newest release.
-    fn wait_for_journal(&self, what: &str, entry: &str) {
+    pub fn wait_for_journal(&self, what: &str, entry: &str) {
         let is_there = || self.newest_journal().contains(entry);
         eventually(what, Duration::from_secs(90), is_there);
     }
 
     fn newest_journal(&self) -> String {
-        let releases = std::fs::read_dir(self.root.join(".release/releases")).unwrap();
+        // Before the first release there is none.
+        let releases = std::fs::read_dir(self.root.join(".release/releases"))
+            .into_iter()
+            .flatten();
         let newest = releases.flatten().map(|entry| entry.path()).max();
         newest
             .and_then(|path| std::fs::read_to_string(path.join("journal")).ok())

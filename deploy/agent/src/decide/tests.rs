@@ -33,6 +33,7 @@ fn settled() -> World {
         lease_until: None,
         jobs: BTreeSet::new(),
         pulled: Vec::new(),
+        image_budget_bytes: 0,
     };
     bring_into_force(&mut world, &document(1));
     world
@@ -65,6 +66,7 @@ fn bring_into_force(world: &mut World, document: &Desired) {
         in_flight: 0,
         counts: Default::default(),
         latency: Default::default(),
+        shielded: 0,
     };
     router.versions = table.backends.iter().map(status).collect();
     world.confirmed = Some(Confirmed {
@@ -80,6 +82,7 @@ fn router() -> RouterStatus {
         epoch: 1,
         generation: Generation(0),
         lapsed: None,
+        hold: None,
         versions: Vec::new(),
     }
 }

@@ -4,11 +4,11 @@ use crate::http;
 use crate::registry::Registry;
 use channel::Channel;
 use contract::{
-    AppName, CONTRACT_VERSION, ChannelPlace, ContainerConfig, Desired, Drain, Envelope, EnvironmentName, Fallback,
-    Generation, HealthGate, HostConfig, HostName, Keep, KeySet, Observed, PortRange, ReleaseId, RolloutId, SecretName,
-    SecretRef, SigningKey, Task, TaskId, Version, Weight,
+    AppName, CONTRACT_VERSION, ChannelPlace, ContainerConfig, Cpus, Desired, Drain, Envelope, EnvironmentName,
+    Fallback, Generation, HealthGate, HostConfig, HostName, ImageConfig, Keep, KeySet, Observed, PortRange, ReleaseId,
+    RolloutId, RouterConfig, SecretName, SecretRef, SecretsPlace, SigningKey, Task, TaskId, Version, Weight,
 };
-use docker::{ContainerSummary, Docker, Status};
+use docker::{ContainerSummary, Docker};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -28,6 +28,9 @@ pub struct Host {
     pub channel: Channel,
     pub listen: SocketAddr,
     pub key: SigningKey,
+    /// The key set that documents name.
+    pub keys: u32,
+    images: ImageConfig,
     name: String,
     dir: tempfile::TempDir,
     revision: Option<Revision>,
@@ -41,6 +44,10 @@ pub struct Host {
 impl Host {
     /// Router and agent run, nothing is desired yet.
     pub async fn start() -> Self {
+        Self::start_with(ImageConfig::default()).await
+    }
+
+    pub async fn start_with(images: ImageConfig) -> Self {
         static COUNT: AtomicU16 = AtomicU16::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("agent-test-{}-{count}", std::process::id());
@@ -54,6 +61,8 @@ impl Host {
             channel,
             listen,
             key: SigningKey::from_seed([7; 32]),
+            keys: 1,
+            images,
             name,
             dir,
             revision: None,
@@ -77,10 +86,11 @@ impl Host {
             listen: self.listen,
             admin_socket: "router.sock".into(),
             router_state: "router-state.json".into(),
+            agent_state: "agent".into(),
             channel: ChannelPlace::Directory("channel".into()),
             poll_interval_ms: 50,
             trusted_keys: "keys.json".into(),
-            secrets_dir: "secrets".into(),
+            secrets: SecretsPlace::Directory("secrets".into()),
             containers: ContainerConfig {
                 network: None,
                 // Below the ports that the system gives out by itself.
@@ -93,6 +103,8 @@ impl Host {
                     .map(|(key, value)| (key.to_owned(), value.to_owned()))
                     .into(),
             },
+            router: RouterConfig::default(),
+            images: self.images,
         };
         let keys = KeySet {
             version: 1,
@@ -113,6 +125,16 @@ impl Host {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// The agent is another one, which is told this of images.
+    pub fn restart_with(&mut self, images: ImageConfig) {
+        self.kill_agent();
+        let text = std::fs::read(self.path("host.json")).unwrap();
+        let config: HostConfig = serde_json::from_slice(&text).unwrap();
+        let config = HostConfig { images, ..config };
+        std::fs::write(self.path("host.json"), serde_json::to_vec(&config).unwrap()).unwrap();
+        self.start_agent();
     }
 
     // Its processes.
@@ -167,6 +189,7 @@ impl Host {
             release: release(n),
             commit: format!("commit-{n}"),
             image: self.registry.image(n),
+            image_bytes: None,
             port: 8080,
             env: BTreeMap::from([("BEHAVE".to_owned(), behave.to_owned())]),
             secrets: vec![SecretRef {
@@ -174,6 +197,7 @@ impl Host {
                 version: 1,
             }],
             memory_mb: Some(64),
+            cpus: Cpus::milli(500),
         }
     }
 
@@ -186,10 +210,12 @@ impl Host {
             generation: Generation(0),
             rollout: rollout(1),
             issued_at: "2025-01-02T03:04:05Z".parse().unwrap(),
+            keys: self.keys,
             hosts: vec![host_name()],
             release: Some(self.version(1, "well")),
             weight: Weight::ALL,
             fallback: None,
+            shield: true,
             gate: HealthGate {
                 live_path: "/healthz".to_owned(),
                 ready_path: "/readyz".to_owned(),
@@ -233,6 +259,20 @@ impl Host {
             fallback,
             lease_ttl_ms: None,
             ..self.canary(1000, "well")
+        }
+    }
+
+    /// Version 3 alone, version 2 pinned, in rollout 3.
+    pub fn third(&self) -> Desired {
+        let fallback = Some(Fallback {
+            version: self.version(2, "well"),
+            keep: Keep::Pinned,
+        });
+        Desired {
+            rollout: rollout(3),
+            release: Some(self.version(3, "well")),
+            fallback,
+            ..self.settled()
         }
     }
 
@@ -363,16 +403,23 @@ impl Host {
         }
     }
 
-    pub async fn eventually_running(&self, id: &str) {
+    pub async fn eventually_has_image(&self, n: u64, wanted: bool) {
+        let image = self.registry.image(n).to_string();
         let deadline = Instant::now() + PATIENCE;
-        while self
-            .docker
-            .inspect(id)
-            .await
-            .unwrap()
-            .is_none_or(|found| found.status != Status::Running)
-        {
-            assert!(Instant::now() < deadline, "`{id}` does not run\n{}", self.agent_log());
+        while self.docker.has_image(&image).await.unwrap() != wanted {
+            assert!(
+                Instant::now() < deadline,
+                "image {n}: expected {wanted}\n{}",
+                self.agent_log()
+            );
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+
+    pub async fn eventually_prints(&self, id: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.docker.logs_tail(id, 1).await.unwrap().is_empty() {
+            assert!(Instant::now() < deadline, "`{id}` prints nothing\n{}", self.agent_log());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

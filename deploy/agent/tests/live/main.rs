@@ -1,8 +1,12 @@
 //! The agent on a real engine, with a real router, a registry to pull from and traffic.
 
+mod asks;
+mod commands;
 mod failures;
 mod host;
 mod http;
+mod images;
+mod keys;
 mod recovery;
 mod registry;
 mod rollouts;

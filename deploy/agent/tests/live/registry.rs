@@ -7,7 +7,8 @@ use contract::{Digest, ImageRef};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const CONFIG: &str = "application/vnd.docker.container.image.v1+json";
@@ -18,6 +19,14 @@ const IMAGES: u64 = 4;
 pub struct Registry {
     repository: String,
     digests: Vec<Digest>,
+    notes: Arc<Notes>,
+}
+
+#[derive(Default)]
+struct Notes {
+    manifests_asked_for: AtomicU32,
+    /// Of the next ones that are asked for, so many never arrive.
+    to_hang: AtomicU32,
 }
 
 impl Registry {
@@ -32,9 +41,17 @@ impl Registry {
             digests.push(Digest::of(&manifest));
             things.extend([config, manifest].map(|bytes| (Digest::of(&bytes).to_string(), bytes)));
         }
+        let notes = Arc::new(Notes::default());
+        let noted = notes.clone();
         let fetch = move |Path((_, kind, digest)): Path<(String, String, String)>| {
             let found = things.get(&digest).cloned();
-            async move { answer(&kind, found) }
+            let hangs = kind == "manifests" && noted.note();
+            async move {
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
+                answer(&kind, found)
+            }
         };
         let app = axum::Router::new()
             .route("/v2/", axum::routing::get(StatusCode::OK))
@@ -42,7 +59,19 @@ impl Registry {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let repository = format!("{}/{unique}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, app).await });
-        Self { repository, digests }
+        Self {
+            repository,
+            digests,
+            notes,
+        }
+    }
+
+    pub fn hang(&self, times: u32) {
+        self.notes.to_hang.store(times, Ordering::SeqCst);
+    }
+
+    pub fn manifests_asked_for(&self) -> u32 {
+        self.notes.manifests_asked_for.load(Ordering::SeqCst)
     }
 
     pub fn image(&self, n: u64) -> ImageRef {
@@ -62,6 +91,17 @@ impl Registry {
             repository: self.repository.clone(),
             digest: Digest::of(b"never pushed"),
         }
+    }
+}
+
+impl Notes {
+    /// Returns whether this one is to hang.
+    fn note(&self) -> bool {
+        self.manifests_asked_for.fetch_add(1, Ordering::SeqCst);
+        let one_less = |left: u32| left.checked_sub(1);
+        self.to_hang
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
+            .is_ok()
     }
 }
 

@@ -27,6 +27,8 @@ async fn a_first_release_is_pulled_gated_and_served() {
     assert_eq!(limits.readonly_rootfs, Some(true));
     assert_eq!(limits.cap_drop, Some(vec!["ALL".to_owned()]));
     assert_eq!(limits.memory, Some(64 << 20));
+    assert_eq!(limits.nano_cpus, Some(500_000_000));
+    assert!(limits.pids_limit.is_some_and(|most| most > 0));
     assert_eq!(
         format!("{:?}", limits.restart_policy.unwrap().name.unwrap()),
         "UNLESS_STOPPED"

@@ -84,6 +84,16 @@ fn answer(path: &str) -> (&'static str, String) {
             ("200 OK", var("RELEASE_ID"))
         }
         "/secret-length" => ("200 OK", var("DB_PASSWORD").len().to_string()),
+        "/chatter" => {
+            for number in 0..100_000 {
+                println!("line {number} of a great many, each of them about a hundred characters long {}", "x".repeat(30));
+            }
+            ("200 OK", String::new())
+        }
+        said if said.starts_with("/say/") => {
+            println!("{} says {}", var("RELEASE_ID"), &said["/say/".len()..]);
+            ("200 OK", String::new())
+        }
         "/unready" => {
             UNREADY.store(true, Ordering::SeqCst);
             ("200 OK", String::new())

@@ -42,9 +42,7 @@ impl Ground {
         let access = S3Access {
             region: "us-east-1".to_owned(),
             endpoint: Some(endpoint),
-            access_key: "key".to_owned(),
-            secret_key: "secret".to_owned(),
-            session_token: None,
+            keys: store::Keys::given("key", "secret", None),
         };
         let channel = Channel::s3(&access, BUCKET.to_owned(), PREFIX, &app(), &environment());
         let documents = dir.path().join(BUCKET).join(PREFIX).join("shop/staging");

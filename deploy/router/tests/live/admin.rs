@@ -1,8 +1,8 @@
 //! The admin socket's answers.
 
 use crate::backend::Backend;
-use crate::host::{Router, table};
-use contract::Generation;
+use crate::host::{Router, table, with_lease};
+use contract::{Generation, RolloutId, Weight};
 use std::os::unix::fs::PermissionsExt;
 
 #[tokio::test]
@@ -65,5 +65,77 @@ async fn the_admin_socket_and_the_state_are_for_the_owner_alone() {
     for name in ["admin.sock", "router.json"] {
         let mode = std::fs::metadata(router.path(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode & 0o077, 0, "{name} has mode {mode:o}");
+    }
+}
+
+#[tokio::test]
+async fn a_revert_moves_all_weight_at_once_and_outlives_a_kill_9() {
+    let (stable, candidate) = (Backend::start(1).await, Backend::start(2).await);
+    let mut router = Router::start().await;
+    let nothing = router.admin("POST", "/revert", b"").await.expect_status(409);
+    assert!(
+        nothing.text().starts_with("nothing is on trial here"),
+        "{}",
+        nothing.text()
+    );
+
+    let trial = with_lease(table(1, &[(&stable, 0), (&candidate, 1000)]), 7, 60_000);
+    router.put(&trial).await.expect_status(200);
+    assert_eq!(router.get("/").await.text(), "2");
+    router.admin("POST", "/revert", b"").await.expect_status(200);
+    assert_eq!(router.get("/").await.text(), "1");
+    router.put(&trial).await.expect_status(409);
+
+    router.kill().await;
+    router.start_successor();
+    router.wait_until_it_answers().await;
+    assert_eq!(router.get("/").await.text(), "1");
+    let status = router.status().await;
+    assert_eq!(status.lapsed, Some(RolloutId::from_parts(7, 0)));
+    let weight = status.versions.iter().find(|version| version.release == stable.release);
+    assert!(weight.is_none_or(|version| version.weight == Weight::ALL));
+    router.admin("POST", "/revert", b"").await.expect_status(200);
+}
+
+#[tokio::test]
+async fn a_revert_that_cannot_be_kept_is_in_force_all_the_same_and_says_so() {
+    let (stable, candidate) = (Backend::start(1).await, Backend::start(2).await);
+    let router = Router::start().await;
+    let trial = with_lease(table(1, &[(&stable, 0), (&candidate, 1000)]), 7, 60_000);
+    router.put(&trial).await.expect_status(200);
+    std::fs::create_dir(router.path("router.json.new")).unwrap();
+    let reply = router.admin("POST", "/revert", b"").await.expect_status(507);
+    assert!(
+        reply
+            .text()
+            .starts_with("all weight is back on the stable version, but"),
+        "{}",
+        reply.text()
+    );
+    assert_eq!(router.get("/").await.text(), "1");
+}
+
+#[tokio::test]
+async fn a_group_that_may_enter_the_folder_may_use_the_admin_socket() {
+    for (folder, socket) in [(0o750, 0o660), (0o755, 0o700), (0o700, 0o700)] {
+        let mut router = Router::start().await;
+        router.kill().await;
+        std::fs::set_permissions(router.dir.path(), PermissionsExt::from_mode(folder)).unwrap();
+        router.start_successor();
+        router.wait_until_it_answers().await;
+        let found = || {
+            std::fs::metadata(router.path("admin.sock"))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777
+        };
+        crate::host::eventually("the socket has its mode", async || found() == socket).await;
+        let state = std::fs::metadata(router.path("router.json"))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o077;
+        assert_eq!(state, 0, "the state is the owner's in any case");
     }
 }

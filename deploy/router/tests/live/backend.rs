@@ -12,7 +12,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -34,6 +34,9 @@ pub struct Seen {
     pub uploaded: AtomicU64,
     /// Bytes of `/endless` given out so far.
     pub streamed: AtomicU64,
+    fails: AtomicBool,
+    /// Requests that came to `/gate`.
+    pub at_gate: AtomicU64,
     gate: Gate,
 }
 
@@ -55,6 +58,13 @@ impl Seen {
 impl Backend {
     pub async fn start(number: u64) -> Self {
         Self::start_at(number, "127.0.0.1:0".parse().unwrap()).await
+    }
+
+    /// Answers 500 to everything.
+    pub async fn failing(number: u64) -> Self {
+        let backend = Self::start(number).await;
+        backend.seen.fails.store(true, SeqCst);
+        backend
     }
 
     pub async fn start_at(number: u64, address: SocketAddr) -> Self {
@@ -115,10 +125,13 @@ type Answer = Response<BoxBody<Bytes, Infallible>>;
 async fn answer(number: u64, seen: Arc<Seen>, mut request: Request<Incoming>) -> Result<Answer, &'static str> {
     seen.requests.fetch_add(1, SeqCst);
     let text = |text: String| Response::new(Full::from(text).boxed());
+    let failure = || Response::builder().status(500).body(Full::from("no").boxed()).unwrap();
     Ok(match request.uri().path() {
-        "/fail" => Response::builder().status(500).body(Full::from("no").boxed()).unwrap(),
         "/break" => return Err("broken on purpose"),
+        _ if seen.fails.load(SeqCst) => failure(),
+        "/fail" => failure(),
         "/gate" => {
+            seen.at_gate.fetch_add(1, SeqCst);
             seen.gate.0.acquire().await.unwrap().forget();
             text(number.to_string())
         }

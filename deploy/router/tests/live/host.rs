@@ -4,9 +4,10 @@ use crate::backend::Backend;
 use crate::client::{self, Reply};
 use command_fds::{CommandFdExt, FdMapping};
 use contract::{Generation, ReleaseId, Role, RolloutId, RouterStatus, Table, TableLease, Weight};
+use serde_json::json;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::process::{Child, Command};
 
@@ -19,11 +20,24 @@ pub struct Router {
 
 impl Router {
     pub async fn start() -> Self {
+        Self::told(|_| json!({})).await
+    }
+
+    /// Told this under `router` in its configuration, in the folder given.
+    pub async fn told(router: impl FnOnce(&Path) -> serde_json::Value) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let router = router(dir.path());
+        Self::start_in(dir, router, &[]).await
+    }
+
+    /// With these environment variables besides.
+    pub async fn start_in(dir: tempfile::TempDir, told: serde_json::Value, environment: &[(&str, &str)]) -> Self {
         let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("host.json"), host_json(address)).unwrap();
-        let child = spawn(&dir, &socket);
+        let mut config: serde_json::Value = serde_json::from_str(&host_json(address)).unwrap();
+        config["router"] = told;
+        std::fs::write(dir.path().join("host.json"), config.to_string()).unwrap();
+        let child = spawn(&dir, &socket, environment);
         let router = Self {
             dir,
             address,
@@ -36,9 +50,12 @@ impl Router {
 
     /// With one ready backend that has all the traffic.
     pub async fn serving(backend: &Backend) -> Self {
-        let router = Self::start().await;
-        router.put(&table(1, &[(backend, 1000)])).await.expect_status(200);
-        router
+        Self::start().await.with(backend).await
+    }
+
+    pub async fn with(self, backend: &Backend) -> Self {
+        self.put(&table(1, &[(backend, 1000)])).await.expect_status(200);
+        self
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -64,6 +81,10 @@ impl Router {
         client::get(self.address, path, &[]).await
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     pub async fn kill(&mut self) {
         self.child.kill().await.unwrap();
     }
@@ -82,7 +103,7 @@ impl Router {
 
     /// A second process on the same socket and folder; returns the first.
     pub fn start_successor(&mut self) -> Child {
-        let successor = spawn(&self.dir, &self.socket);
+        let successor = spawn(&self.dir, &self.socket, &[]);
         std::mem::replace(&mut self.child, successor)
     }
 
@@ -103,13 +124,18 @@ pub fn host_json(listen: SocketAddr) -> String {
     )
 }
 
-fn spawn(dir: &tempfile::TempDir, socket: &std::net::TcpListener) -> Child {
+/// With the configuration in its folder, and in the folders in there where several apps share the socket.
+fn spawn(dir: &tempfile::TempDir, socket: &std::net::TcpListener, environment: &[(&str, &str)]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_router"));
     let parent_fd = OwnedFd::from(socket.try_clone().unwrap());
+    let others = std::fs::read_dir(dir.path()).unwrap();
+    let others = others.map(|entry| entry.unwrap().path().join("host.json"));
     command
         .arg(dir.path().join("host.json"))
+        .args(others.filter(|path| path.exists()))
         .env("LISTEN_FDS", "1")
         .env_remove("LISTEN_PID")
+        .envs(environment.iter().copied())
         .kill_on_drop(true);
     let log = std::fs::File::options()
         .create(true)
@@ -139,6 +165,7 @@ pub fn table(generation: u64, backends: &[(&Backend, u16)]) -> Table {
         generation: Generation(generation),
         backends: backends.collect(),
         lease: None,
+        shield: false,
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 /// What comes after `POST / HTTP/1.1\r\n`, and why it is refused.
-const MALFORMED: [(&str, &str); 22] = [
+const MALFORMED: [(&str, &str); 30] = [
     (
         "length before coding",
         "Host: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -69,6 +69,32 @@ const MALFORMED: [(&str, &str); 22] = [
     ("no host", "Content-Length: 0\r\n\r\n"),
     ("two hosts", "Host: a\r\nHost: b\r\n\r\n"),
     ("a header without a name", "Host: a\r\n: x\r\n\r\n"),
+    ("a header without a colon", "Host: a\r\nContent-Length 1\r\n\r\nx"),
+    (
+        "a coding in quotes",
+        "Host: a\r\nTransfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "a coding behind a vertical tab",
+        "Host: a\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "a coding with a parameter",
+        "Host: a\r\nTransfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n",
+    ),
+    ("an empty coding", "Host: a\r\nTransfer-Encoding:\r\n\r\n0\r\n\r\n"),
+    (
+        "a length hidden in a folded line",
+        "Host: a\r\nX: y\r\n\tContent-Length: 1\r\n\r\nx",
+    ),
+    (
+        "a length in two cases",
+        "Host: a\r\nContent-Length: 1\r\ncONTENT-lENGTH: 2\r\n\r\nxx",
+    ),
+    (
+        "a name with a null byte",
+        "Host: a\r\nTransfer\0-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ),
 ];
 
 #[tokio::test]
@@ -83,6 +109,28 @@ async fn ambiguous_requests_are_refused_and_nothing_of_them_is_forwarded() {
         assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{name}: {answer:?}");
     }
     assert_eq!(backend.requests(), 0);
+}
+
+/// In one write, so that the parser finds both in one read: the first is answered, the second is not better for that.
+#[tokio::test]
+async fn behind_a_sound_request_they_are_refused_as_well() {
+    let backend = Backend::start(1).await;
+    let router = Router::serving(&backend).await;
+    for (before, (name, rest)) in (0..).zip(MALFORMED) {
+        for first in [
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        ] {
+            let hidden = "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n";
+            let both = format!("{first}POST / HTTP/1.1\r\n{rest}{hidden}");
+            let answer = client::raw(router.address, both.as_bytes()).await;
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{name}: {answer:?}");
+            assert_eq!(answer.matches("HTTP/1.1 400 ").count(), 1, "{name}: {answer:?}");
+            assert_eq!(answer.matches("HTTP/1.1").count(), 2, "{name}: {answer:?}");
+        }
+        assert_eq!(backend.requests(), 3 * (before + 1), "{name}");
+    }
 }
 
 #[tokio::test]
@@ -112,11 +160,7 @@ async fn heads_beyond_the_limits_are_refused() {
             "CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
             "400",
         ),
-        (
-            "HTTP/2 without asking",
-            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
-            "",
-        ),
+        ("half of HTTP/2", "PRI * HTTP/2.0\r\n\r\n".to_owned(), ""),
     ] {
         let answer = client::raw(router.address, head.as_bytes()).await;
         let expected = if status.is_empty() {

@@ -9,7 +9,7 @@ use store::S3Access;
 
 const UP_WITHIN: Duration = Duration::from_secs(60);
 /// Any will do for moto and ministack; rclone is told of them.
-const KEYS: (&str, &str) = ("access-key", "secret-key");
+pub const KEYS: (&str, &str) = ("access-key", "secret-key");
 
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
@@ -40,7 +40,11 @@ impl Server {
         match kind {
             Kind::Moto => command.args(["-H", "127.0.0.1", "-p", &port]),
             Kind::Ministack => command
-                .envs([("BIND_HOST", "127.0.0.1"), ("GATEWAY_PORT", &port), ("SERVICES", "s3")])
+                .envs([
+                    ("BIND_HOST", "127.0.0.1"),
+                    ("GATEWAY_PORT", &port),
+                    ("SERVICES", "s3,ecr,ssm"),
+                ])
                 // It would listen elsewhere, too, and keep notes where every other one does.
                 .envs([("IOT_MTLS_ENABLED", "0"), ("SFTP_ENABLED", "0")])
                 .env("TMPDIR", folder.path()),
@@ -71,9 +75,7 @@ impl Server {
         S3Access {
             region: "us-east-1".to_owned(),
             endpoint: Some(self.endpoint()),
-            access_key: KEYS.0.to_owned(),
-            secret_key: KEYS.1.to_owned(),
-            session_token: None,
+            keys: store::Keys::given(KEYS.0, KEYS.1, None),
         }
     }
 }

@@ -123,6 +123,25 @@ async fn a_folder_lists_its_documents_and_folders_and_nothing_below() {
 }
 
 #[tokio::test]
+async fn a_survey_names_what_a_list_does_and_each_revision_it_tells_is_the_one_that_is_read() {
+    for place in places().await {
+        let store = &place.store;
+        let first = write(store, "hosts/a", "one", Condition::Absent).await.unwrap();
+        write(store, "hosts/b/c", "two", Condition::Absent).await.unwrap();
+        let mut surveyed = store.survey("hosts/", 10).await.unwrap();
+        surveyed.sort_by(|one, other| one.name.cmp(&other.name));
+        let names: Vec<&str> = surveyed.iter().map(|surveyed| surveyed.name.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert!(surveyed[0].revision.as_ref().is_none_or(|told| *told == first));
+        assert_eq!(surveyed[1].revision, None, "a folder has none");
+        let second = write(store, "hosts/a", "three", Condition::None).await.unwrap();
+        let told = store.survey("hosts/", 10).await.unwrap();
+        let told = told.into_iter().find(|surveyed| surveyed.name == "a").unwrap().revision;
+        assert!(told.is_none_or(|told| told == second));
+    }
+}
+
+#[tokio::test]
 async fn a_document_too_large_is_neither_written_nor_read() {
     for place in places().await {
         let store = &place.store;
@@ -150,5 +169,26 @@ async fn a_place_that_keeps_to_conditions_is_found_fit_again_and_by_several_at_o
             probes.spawn(async move { store.expect_conditional_writes().await.unwrap() });
         }
         probes.join_all().await;
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_is_deleted_is_gone_alone_and_its_folder_with_the_last() {
+    for place in places().await {
+        for key in ["said/a/1", "said/a/2", "said/b"] {
+            place.store.write(key, b"x".to_vec(), Condition::Absent).await.unwrap();
+        }
+        place.store.delete("said/a/1").await.unwrap();
+        assert_eq!(place.store.list("said/a/", 9).await.unwrap(), ["2"]);
+        assert!(place.store.get("said/a/1").await.unwrap().is_none());
+        for _ in 0..2 {
+            place.store.delete("said/a/2").await.unwrap();
+        }
+        assert_eq!(place.store.list("said/", 9).await.unwrap(), ["b"]);
+        place
+            .store
+            .write("said/a/1", b"y".to_vec(), Condition::Absent)
+            .await
+            .unwrap();
     }
 }

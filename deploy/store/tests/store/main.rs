@@ -55,6 +55,10 @@ impl Backend for Careless {
         self.kept.write(key, bytes, heeded)
     }
 
+    fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.kept.delete(key)
+    }
+
     fn list<'a>(&'a self, folder: &'a str, limit: usize) -> BoxFuture<'a, Result<Vec<String>>> {
         self.kept.list(folder, limit)
     }

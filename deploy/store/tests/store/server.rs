@@ -28,9 +28,7 @@ impl Server {
         let access = S3Access {
             region: "us-east-1".to_owned(),
             endpoint: Some(format!("http://{}", listener.local_addr().unwrap())),
-            access_key: "key".to_owned(),
-            secret_key: "secret".to_owned(),
-            session_token: None,
+            keys: store::Keys::given("key", "secret", None),
         };
         let mut serving = JoinSet::new();
         serving.spawn(serve(listener, dir.path().to_owned()));

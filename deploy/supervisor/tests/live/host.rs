@@ -111,6 +111,7 @@ impl Host {
             generation: Generation(1),
             backends: vec![backend],
             lease: None,
+            shield: false,
         };
         let stream = tokio::net::UnixStream::connect(self.path("admin.sock")).await.unwrap();
         let body = serde_json::to_vec(&table).unwrap().into();

@@ -73,9 +73,7 @@ impl Store {
         store::S3Access {
             region: "us-east-1".to_owned(),
             endpoint: Some(format!("http://{}", self.address)),
-            access_key: "test-key".to_owned(),
-            secret_key: "test-secret".to_owned(),
-            session_token: None,
+            keys: store::Keys::given("test-key", "test-secret", None),
         }
         .client()
     }

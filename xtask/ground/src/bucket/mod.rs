@@ -70,9 +70,7 @@ impl Bucket {
         let own_access = S3Access {
             region: "us-east-1".to_owned(),
             endpoint: listen.map(|address| format!("http://{address}")),
-            access_key: keys.access,
-            secret_key: keys.secret,
-            session_token: None,
+            keys: ::store::Keys::given(keys.access, keys.secret, None),
         };
         let mut service = S3ServiceBuilder::new(store);
         service.set_auth(auth);

@@ -2,6 +2,7 @@
 
 mod balancer;
 mod bucket;
+mod channel;
 mod engine;
 mod process;
 mod registry;

@@ -83,9 +83,7 @@ impl Ground {
         store::S3Access {
             region: "us-east-1".into(),
             endpoint: Some(format!("http://{}", self.config.bucket.listen[0])),
-            access_key: access_key.to_owned(),
-            secret_key: secret_key.to_owned(),
-            session_token: None,
+            keys: store::Keys::given(access_key, secret_key, None),
         }
     }
 

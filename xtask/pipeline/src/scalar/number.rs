@@ -2,6 +2,7 @@
 
 use crate::form::Scalar;
 use crate::node::Value;
+use contract::Cpus;
 use schemars::{Schema, json_schema};
 
 /// A whole number from `MIN` to `MAX`.
@@ -24,6 +25,27 @@ impl<const MIN: u32, const MAX: u32> Scalar for Whole<MIN, MAX> {
 
     fn schema() -> Schema {
         json_schema!({ "type": "integer", "minimum": MIN, "maximum": MAX })
+    }
+}
+
+/// Written as a number, though it is kept exactly.
+impl Scalar for Cpus {
+    type Value = Self;
+
+    fn expected() -> String {
+        Self::EXPECTED.to_owned()
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        match value {
+            Value::Whole(number) => Self::parse(&number.to_string()).ok(),
+            Value::Fraction(number) => Self::parse(&number.to_string()).ok(),
+            _ => None,
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "number", "minimum": 0.1, "maximum": 64, "multipleOf": 0.001 })
     }
 }
 

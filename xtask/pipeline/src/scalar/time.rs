@@ -17,20 +17,27 @@ const UNITS: [(&str, u64); 5] = [("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", S
 #[derive(Debug, Clone)]
 pub enum Time<const MIN: u64, const MAX: u64> {}
 
+impl<const MIN: u64, const MAX: u64> Time<MIN, MAX> {
+    /// Also where it is typed, and not written in a file.
+    pub fn parse(text: &str) -> Option<Duration> {
+        let ms = parse_ms(text)?;
+        (MIN..=MAX).contains(&ms).then(|| Duration::from_millis(ms))
+    }
+
+    pub fn bounds() -> String {
+        format!("from {} to {}", in_words(MIN), in_words(MAX))
+    }
+}
+
 impl<const MIN: u64, const MAX: u64> Scalar for Time<MIN, MAX> {
     type Value = Duration;
 
     fn expected() -> String {
-        format!(
-            "a time from {} to {} (such as `10s`, `1m30s`, `24h`)",
-            in_words(MIN),
-            in_words(MAX)
-        )
+        format!("a time {} (such as `10s`, `1m30s`, `24h`)", Self::bounds())
     }
 
     fn read(value: &Value) -> Option<Duration> {
-        let ms = parse_ms(value.text()?)?;
-        (MIN..=MAX).contains(&ms).then(|| Duration::from_millis(ms))
+        Self::parse(value.text()?)
     }
 
     fn schema() -> Schema {

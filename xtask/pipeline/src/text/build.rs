@@ -41,7 +41,7 @@ form! {
     Registry {
         /// `host[:port]/path`, without a tag: images are known by digest only.
         repository: Leaf<Repository>,
-        /// `docker-config` (with helpers), `env` (`REGISTRY_USERNAME`, `REGISTRY_PASSWORD`) or `anonymous`.
+        /// `docker-config` (with helpers), `env` (`REGISTRY_USERNAME`, `REGISTRY_PASSWORD`), `ecr` (a token of AWS) or `anonymous`.
         auth: Leaf<RegistryAuth>,
         /// A certificate authority to trust besides the usual ones.
         ca_file: Leaf<AnyPath>,

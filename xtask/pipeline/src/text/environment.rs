@@ -8,7 +8,7 @@ use crate::model::Method;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
 use crate::scalar::{HOUR, JsonPointer, MINUTE, Prose, SECOND, Time, UrlPath, Whole};
-use contract::{HostName, Weight};
+use contract::{Cpus, HostName, Weight};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 
@@ -37,6 +37,8 @@ form! {
         drain: Drain,
         /// Memory limit, where it differs from everywhere.
         memory_mb: Leaf<Whole<16, 1_048_576>>,
+        /// CPU limit, where it differs from everywhere.
+        cpus: Leaf<Cpus>,
         /// Requests that must be answered as said, before the release goes on.
         smoke: List<Smoke>,
         /// Requests put on a new version at a steady rate, before it gets traffic. Only in staging. Left out: none.
@@ -125,6 +127,8 @@ form! {
         steps: List<Step>,
         /// What the new version may cost.
         judge: Judge,
+        /// Whether the old version answers what fails on the new one and is safe to ask twice. Default: true.
+        shield: Leaf<bool>,
     }
 }
 

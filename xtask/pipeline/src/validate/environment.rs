@@ -39,6 +39,7 @@ impl Check<'_> {
             health,
             drain,
             memory_mb: settings.memory_mb.overlaid(&text.memory_mb).value().map(u64::from),
+            cpus: settings.cpus.overlaid(&text.cpus).value(),
             smoke: smoke?,
             load: load?,
             approval: approval(&text.approval, users),
@@ -148,7 +149,11 @@ impl Check<'_> {
             Field::Given(steps) => self.steps(&steps.items, &format!("environments.{name}.canary.steps")),
             Field::Absent | Field::Bad => Some(default_steps(users)),
         };
-        Some(Canary { steps: steps?, judge })
+        Some(Canary {
+            steps: steps?,
+            judge,
+            shield: text.shield.or(true),
+        })
     }
 
     fn steps(&mut self, texts: &[text::Step], path: &str) -> Option<Vec<Step>> {

@@ -29,7 +29,7 @@ fn the_manual_means_this_in_profile_local() {
 fn the_manual_means_this_in_profile_aws() {
     let model = load("aws");
     assert!(model.ground.is_none() && model.source.require_clean && !model.test.allow_substitute);
-    assert!(matches!(model.channel, Place::S3 { .. }) && model.registry.auth == RegistryAuth::DockerConfig);
+    assert!(matches!(model.channel, Place::S3 { .. }) && model.registry.auth == RegistryAuth::Ecr);
     expect_model("manual.aws.json", &model);
 }
 

@@ -431,8 +431,21 @@ fn an_unknown_profile_is_answered_with_those_there_are() {
 #[test]
 fn a_mistake_in_a_profile_that_is_not_asked_for_is_reported_too() {
     let expected = "unknown key `regsitry`; expected one of `source`, `build`, `registry`, `channel`, `store`, `env`, `health`, \
-                    `migrate`, `drain`, `memory_mb`, `test`, `environments`, `frontend`, `storage`, `seed`, `bench`, `hooks`, `retry`, `notify`, `ground`";
+                    `migrate`, `drain`, `memory_mb`, `cpus`, `test`, `environments`, `frontend`, `storage`, `seed`, `bench`, `hooks`, `retry`, `notify`, `ground`";
     check("local", "profiles: { aws: { «regsitry: {} } }", &[expected]);
+}
+
+#[test]
+fn cpus_are_a_bounded_number_with_few_decimals() {
+    for bad in ["0", "0.05", "64.5", "-1", "1.0625", "1e9"] {
+        let found = if bad == "1e9" { "1000000000" } else { bad };
+        let expected = format!(
+            "bad value for `cpus`; expected a number of CPUs (0.1 to 64, at most three decimals), found the number {found}"
+        );
+        check("local", &format!("cpus: «{bad}"), &[&expected]);
+    }
+    let expected = "bad value for `cpus`; expected a number of CPUs (0.1 to 64, at most three decimals), found `half`";
+    check("local", "cpus: «half", &[expected]);
 }
 
 #[test]

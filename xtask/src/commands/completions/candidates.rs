@@ -1,14 +1,14 @@
 //! Values that only pipeline.yaml or the store of releases know.
 
 use super::words::{Wanted, Words};
-use crate::commands::{bench, test};
+use crate::commands::{bench, fuzz, test};
 use crate::engine::{Entry, Event, Journal, Past, Records, Release, Settled};
 use crate::failure::Result;
 use crate::plan;
 use crate::project::Project;
 use contract::{HostName, ReleaseId};
 use futures_util::{StreamExt as _, stream};
-use pipeline::model::Environment;
+use pipeline::model::{Environment, Pipeline};
 
 /// Nobody looks through more.
 const SHOWN: usize = 50;
@@ -37,16 +37,24 @@ async fn values(command: &str, argument: &str, words: &Words) -> Result<Candidat
     };
     match (command, argument) {
         (_, "profile") => return named(project.profiles()),
+        ("fuzz", "targets") => return named(fuzz::TARGETS.map(str::to_owned).to_vec()),
         ("test", "tiers") => return named(test::tiers().map(str::to_owned).collect()),
         _ => {}
     }
     let pipeline = project.pipeline(profile)?;
     match (command, argument) {
         (_, "environment") => {
-            let known = plan::environments(&pipeline).into_iter();
-            return Ok(known.filter(|known| begins(known.name.as_str())).map(hosts).collect());
+            return Ok(environments(&pipeline, begins));
         }
-        ("bench", "name") => return named(bench::names(&pipeline).into_iter().map(str::to_owned).collect()),
+        (_, "host") => {
+            let name = ["environment", "id"]
+                .iter()
+                .find_map(|argument| words.given.get(*argument));
+            let environment = plan::find_environment(&pipeline, name.map_or("", String::as_str))?;
+            return named(environment.hosts.iter().map(HostName::to_string).collect());
+        }
+        ("logs", "id") if words.given.contains_key("app") => return Ok(environments(&pipeline, begins)),
+        ("bench", "names") => return named(bench::names(&pipeline).into_iter().map(str::to_owned).collect()),
         _ => {}
     }
     let records = Records::open(&project, &pipeline)?;
@@ -61,9 +69,20 @@ async fn values(command: &str, argument: &str, words: &Words) -> Result<Candidat
         }
         ("approve" | "reject", "id") => released(&records, begins, Some(waits)).await,
         ("release", "resume") => released(&records, begins, Some(is_open)).await,
-        ("show" | "logs", "id") => released(&records, begins, None).await,
+        ("show", "id") => released(&records, begins, None).await,
+        // With `--app`, which may come later, it is an environment.
+        ("logs", "id") => {
+            let mut found = released(&records, &begins, None).await?;
+            found.extend(environments(&pipeline, begins));
+            Ok(found)
+        }
         _ => Ok(Vec::new()),
     }
+}
+
+fn environments(pipeline: &Pipeline, begins: impl Fn(&str) -> bool) -> Candidates {
+    let known = plan::environments(pipeline).into_iter();
+    known.filter(|known| begins(known.name.as_str())).map(hosts).collect()
 }
 
 fn hosts(environment: &Environment) -> (String, String) {

@@ -74,6 +74,11 @@ impl<'a> State<'a> {
                 None if takes_value(option) => self.value_of = Some(option),
                 None => self.give(option, ""),
             }
+        } else if let Some(option) = word.strip_prefix('-').and_then(|short| self.short(short)) {
+            match takes_value(option) {
+                true => self.value_of = Some(option),
+                false => self.give(option, ""),
+            }
         } else if let Some(command) = self.command.find_subcommand(word) {
             self.command = command;
             self.position = 0;
@@ -126,6 +131,12 @@ impl<'a> State<'a> {
     fn option(&self, long: &str) -> Option<&'a Arg> {
         let mut arguments = self.command.get_arguments();
         arguments.find(|argument| argument.get_long() == Some(long))
+    }
+
+    /// `f` of `-f`.
+    fn short(&self, letter: &str) -> Option<&'a Arg> {
+        let mut arguments = self.command.get_arguments();
+        arguments.find(|argument| argument.get_short().is_some_and(|short| letter == short.to_string()))
     }
 
     fn positional(&self) -> Option<&'a Arg> {
@@ -238,7 +249,7 @@ mod tests {
         value_of("rollback ", ("rollback", "environment"));
         value_of("rollback --json ", ("rollback", "environment"));
         value_of("show 01", ("show", "id"));
-        value_of("bench one ", ("bench", "name"));
+        value_of("bench one ", ("bench", "names"));
         for line in ["rollback production --to 01", "rollback production --to = 01"] {
             let words = value_of(line, ("rollback", "to"));
             assert_eq!((words.typed.as_str(), words.kept.as_str()), ("01", ""));
@@ -250,5 +261,14 @@ mod tests {
         let words = value_of("--profile aws rollback ", ("rollback", "environment"));
         assert_eq!(words.given["profile"], "aws");
         assert_eq!(read("seed production -- --x").wanted, Wanted::Nothing);
+        value_of("exec ", ("exec", "environment"));
+        assert_eq!(
+            value_of("exec staging --host ", ("exec", "host")).given["environment"],
+            "staging"
+        );
+        assert_eq!(read("exec staging -- mig").wanted, Wanted::Nothing);
+        value_of("logs -f ", ("logs", "id"));
+        value_of("logs production --app --host ", ("logs", "host"));
+        assert_eq!(one_of("logs production --app --version "), ["stable", "candidate"]);
     }
 }

@@ -2,8 +2,8 @@
 
 use super::Rollout;
 use crate::failure::Failure;
-use crate::rollout::next::Reason;
-use contract::{Evidence, HostName};
+use crate::rollout::next::{Reason, named};
+use contract::Evidence;
 
 impl Rollout<'_> {
     pub(super) fn explain(&self, reason: &Reason) -> Failure {
@@ -21,12 +21,7 @@ impl Rollout<'_> {
                 Failure::failed(format!("{host} of `{name}` {silence}")).next("cargo xtask local status")
             }
             Reason::Late { hosts, waited } => {
-                let hosts: Vec<&str> = hosts.iter().map(HostName::as_str).collect();
-                Failure::failed(format!(
-                    "{} did not follow within {} s",
-                    hosts.join(", "),
-                    waited.as_secs()
-                ))
+                Failure::failed(format!("{} did not follow within {} s", named(hosts), waited.as_secs()))
             }
             Reason::Judged(result) => Failure::failed(format!("the candidate failed at {} of `{name}`", result.weight))
                 .why(result.judgement.to_string()),

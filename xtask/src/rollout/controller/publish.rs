@@ -39,6 +39,7 @@ impl Rollout<'_> {
         let turn = Turn {
             generation,
             rollout: self.id,
+            keys: self.start.key.set(),
             issued_at: clock::now(),
             phase: phase.clone(),
         };

@@ -46,6 +46,7 @@ fn draining(n: u64) -> VersionStatus {
         in_flight: 0,
         counts: Default::default(),
         latency: Default::default(),
+        shielded: 0,
     }
 }
 
