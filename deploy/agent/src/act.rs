@@ -7,7 +7,7 @@ use crate::evidence;
 use crate::images;
 use crate::router::PutError;
 use crate::start::{Tools, Trouble};
-use crate::world::{Confirmed, Container, Job};
+use crate::world::{Confirmed, Container, Job, Slot};
 use contract::{Desired, Evidence, Failure, FailureKind, ImageRef, Table, Task, Version};
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ impl Agent {
     async fn use_engine(&mut self, tools: Tools, action: Action, desired: &Desired) -> bool {
         match action {
             Action::RunTask(task) => self.run_task(tools, *task, desired),
-            Action::Start(version) => self.start(tools, *version, desired),
+            Action::Start(version, replica) => self.start(tools, *version, replica, desired),
             Action::Revive(id) => self.revive(tools, &id, desired),
             Action::Retire(id) => self.retire(tools, &id, desired),
             Action::Prune(images) => self.prune(tools, images),
@@ -132,10 +132,14 @@ impl Agent {
         });
     }
 
-    fn start(&mut self, tools: Tools, version: Version, desired: &Desired) {
+    fn start(&mut self, tools: Tools, version: Version, replica: u8, desired: &Desired) {
         let rollout = desired.rollout;
         self.spawn(Job::Start(version.release), async move {
-            match tools.start(&version, rollout).await {
+            let slot = Slot {
+                version: &version,
+                replica,
+            };
+            match tools.start(slot, rollout).await {
                 Ok(()) => Outcome::Finished,
                 Err(trouble) => settle(rollout, version, trouble),
             }

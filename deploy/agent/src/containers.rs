@@ -1,7 +1,7 @@
 //! How this agent's containers are made, and known again: by their labels.
 
 use crate::ports;
-use crate::world::TaskContainer;
+use crate::world::{Slot, TaskContainer};
 use anyhow::{Context as _, Result};
 use bollard::models::{ContainerUpdateBody, RestartPolicy, RestartPolicyNameEnum};
 use contract::{Digest, ENV_COMMIT, ENV_RELEASE, HostConfig, ReleaseId, RolloutId, TaskId, Version};
@@ -14,6 +14,7 @@ const ENVIRONMENT: &str = "xtask.environment";
 const HOST: &str = "xtask.host";
 const RELEASE: &str = "xtask.release";
 const ROLLOUT: &str = "xtask.rollout";
+const REPLICA: &str = "xtask.replica";
 const IMAGE: &str = "xtask.image";
 const PORT: &str = "xtask.port";
 const TASK: &str = "xtask.task";
@@ -21,10 +22,18 @@ const TASK: &str = "xtask.task";
 /// A version's container as the engine has it.
 #[derive(Debug)]
 pub struct Found {
-    pub release: ReleaseId,
-    pub image: Digest,
+    pub identity: Identity,
     pub address: SocketAddr,
     pub state: ContainerState,
+}
+
+/// What its labels say.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity {
+    pub release: ReleaseId,
+    pub replica: u8,
+    pub image: Digest,
+    port: u16,
 }
 
 /// Every container of this host, whatever its state. The configured labels count as well: two hosts of one name may
@@ -47,34 +56,34 @@ pub fn as_task(found: &ContainerSummary) -> Option<TaskContainer> {
 
 /// `None` for what is no version's container, and for what was removed a moment ago.
 pub async fn look(docker: &Docker, summary: &ContainerSummary) -> Result<Option<Found>> {
-    let Some((release, image, port)) = identity(&summary.labels) else {
+    let Some(identity) = identity(&summary.labels) else {
         return Ok(None);
     };
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, identity.port));
     let found = docker.inspect(&summary.id).await?;
     Ok(found.map(|state| Found {
-        release,
-        image,
+        identity,
         address,
         state,
     }))
 }
 
-fn identity(labels: &Labels) -> Option<(ReleaseId, Digest, u16)> {
+fn identity(labels: &Labels) -> Option<Identity> {
     if labels.contains_key(TASK) {
         return None;
     }
-    let release = ReleaseId::parse(labels.get(RELEASE)?).ok()?;
-    Some((
-        release,
-        Digest::parse(labels.get(IMAGE)?).ok()?,
-        ports::of(labels.get(PORT)?)?,
-    ))
+    Some(Identity {
+        release: ReleaseId::parse(labels.get(RELEASE)?).ok()?,
+        // Agents that knew no replicas made no such label.
+        replica: labels.get(REPLICA).map_or(Some(0), |label| label.parse().ok())?,
+        image: Digest::parse(labels.get(IMAGE)?).ok()?,
+        port: ports::of(labels.get(PORT)?)?,
+    })
 }
 
 /// `None` for what is no version's container.
 pub fn release_of(found: &ContainerSummary) -> Option<ReleaseId> {
-    identity(&found.labels).map(|(release, ..)| release)
+    identity(&found.labels).map(|identity| identity.release)
 }
 
 /// The port a container holds, running or not.
@@ -106,17 +115,19 @@ pub async fn prove(docker: &Docker, id: &str) -> Result<()> {
     updated.with_context(|| format!("setting the restart policy of container `{id}`"))
 }
 
-/// A version's container on this port. It restarts by itself only once proven, so that the gate sees it exit.
+/// A version's container in this slot, on this port. It restarts by itself only once proven, so that the gate sees it exit.
 pub fn version_spec(
     config: &HostConfig,
-    version: &Version,
+    slot: Slot<'_>,
     rollout: RolloutId,
     secrets: BTreeMap<String, String>,
     port: u16,
 ) -> ContainerSpec {
+    let Slot { version, replica } = slot;
     let release = version.release.to_string().to_lowercase();
     let more = [
         (RELEASE, version.release.to_string()),
+        (REPLICA, replica.to_string()),
         (ROLLOUT, rollout.to_string()),
         (IMAGE, version.image.digest.to_string()),
         (PORT, port.to_string()),

@@ -3,7 +3,7 @@
 
 use crate::tables::{must_put, table};
 use crate::tidy::tidy;
-use crate::world::{Container, Failed, Job, Moment, World};
+use crate::world::{Container, Failed, Job, Moment, Slot, World};
 use contract::{Desired, ImageRef, RolloutId, Table, Task, Version};
 use docker::Status;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use std::time::Duration;
 pub enum Action {
     Wait,
     RunTask(Box<Task>),
-    /// Beside what runs.
-    Start(Box<Version>),
+    /// Beside what runs, in this one of its slots.
+    Start(Box<Version>, u8),
     /// The gate is passed: from here on the engine keeps it running.
     Prove(String),
     /// Take evidence, and give this rollout up.
@@ -115,8 +115,8 @@ fn run(task: &Task, world: &World) -> Progress {
 /// One step towards this document being in force.
 fn bring(desired: &Desired, world: &World, now: Moment) -> Progress {
     let mut pending = false;
-    for version in needed(desired) {
-        match prepare(version, desired, world, now) {
+    for slot in needed(desired).into_iter().flat_map(Slot::of) {
+        match prepare(slot, desired, world, now) {
             Progress::Do(action) => return Progress::Do(action),
             Progress::Pending => pending = true,
             Progress::Done => {}
@@ -139,11 +139,12 @@ fn bring(desired: &Desired, world: &World, now: Moment) -> Progress {
     }
 }
 
-/// One step towards this version being proven on this host.
-fn prepare(version: &Version, desired: &Desired, world: &World, now: Moment) -> Progress {
-    let is_starting = world.jobs.contains(&Job::Start(version.release));
-    let Some(container) = world.container(version) else {
-        let action = Action::Start(Box::new(version.clone()));
+/// One step towards a proven container in this slot. Those of one version start one after the other: the image is pulled
+/// once, and a release that cannot run fails with the first.
+fn prepare(slot: Slot<'_>, desired: &Desired, world: &World, now: Moment) -> Progress {
+    let is_starting = world.jobs.contains(&Job::Start(slot.version.release));
+    let Some(container) = world.container(slot) else {
+        let action = Action::Start(Box::new(slot.version.clone()), slot.replica);
         return if is_starting || !world.engine {
             Progress::Pending
         } else {
@@ -214,7 +215,7 @@ fn verdict_on_trial(container: &Container, desired: &Desired, world: &World) -> 
         return Some(Cause::Hangs);
     }
     // When the fallback is not ready either, something both depend on is down, and that is not the candidate's fault.
-    let is_alone = world.container(fallback).is_some_and(Container::is_ready);
+    let is_alone = world.replicas(fallback).any(Container::is_ready);
     (container.readings.is_hopeless() && is_alone).then_some(Cause::StaysUnready)
 }
 
@@ -231,7 +232,7 @@ fn revive(container: &Container, world: &World, now: Moment) -> Option<Action> {
 fn hold(document: &Desired, world: &World, now: Moment) -> Option<Action> {
     let containers = still_needed(document, world, now)
         .into_iter()
-        .filter_map(|version| world.container(version));
+        .flat_map(|version| world.replicas(version));
     if let Some(action) = containers
         .filter(|found| found.proven)
         .find_map(|found| revive(found, world, now))

@@ -262,8 +262,9 @@ impl Watched {
 
     fn container(&self, found: Found) -> Container {
         Container {
-            release: found.release,
-            image: found.image,
+            release: found.identity.release,
+            replica: found.identity.replica,
+            image: found.identity.image,
             address: found.address,
             status: found.state.status,
             exit_code: found.state.exit_code,

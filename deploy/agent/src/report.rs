@@ -4,10 +4,11 @@ use crate::state::Memory;
 use crate::world::{Container, World};
 use contract::{
     CONTRACT_VERSION, Counts, Desired, Evidence, Failure, FailureKind, Health, HostConfig, Latency, Observed,
-    ObservedVersion, Refusal, RouterReport, Weight,
+    ObservedReplica, ObservedVersion, Refusal, ReleaseId, RouterReport, Weight,
 };
 use docker::Status;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 /// What is known beside the world.
 #[derive(Debug)]
@@ -38,9 +39,6 @@ pub fn compose(world: &World, standing: Standing<'_>, at: Timestamp) -> Observed
         .unwrap_or_default();
     let accepted = desired.map(|desired| desired.generation).unwrap_or_default();
     let rollout = desired.map(|desired| desired.rollout);
-    let mut containers: Vec<&Container> = world.containers.iter().collect();
-    // Where a release has two, the one that stands for it comes first.
-    containers.sort_by_key(|container| (container.release, !container.proven, !container.is_running()));
     let trouble = trouble
         .filter(|_| in_force < accepted)
         .zip(rollout)
@@ -60,10 +58,7 @@ pub fn compose(world: &World, standing: Standing<'_>, at: Timestamp) -> Observed
         generation: in_force,
         accepted,
         rollout,
-        versions: containers
-            .into_iter()
-            .map(|container| version(container, world))
-            .collect(),
+        versions: versions(world),
         router: world.router.as_ref().map(|router| RouterReport {
             version: router.router_version.clone(),
             epoch: router.epoch,
@@ -84,21 +79,35 @@ pub fn compose(world: &World, standing: Standing<'_>, at: Timestamp) -> Observed
     }
 }
 
-fn version(container: &Container, world: &World) -> ObservedVersion {
+fn versions(world: &World) -> Vec<ObservedVersion> {
+    let releases: BTreeSet<ReleaseId> = world.containers.iter().map(|container| container.release).collect();
+    releases.into_iter().map(|release| version(release, world)).collect()
+}
+
+fn version(release: ReleaseId, world: &World) -> ObservedVersion {
+    let mut containers: Vec<&Container> = world
+        .containers
+        .iter()
+        .filter(|found| found.release == release)
+        .collect();
+    // Where a slot has two, the one that stands there comes first, and only that one is told of.
+    containers.sort_by_key(|container| (container.replica, !container.proven, !container.is_running()));
+    containers.dedup_by_key(|container| container.replica);
     let versions = world.router.iter().flat_map(|router| &router.versions);
-    let routed = versions
-        .into_iter()
-        .find(|version| version.release == container.release);
-    ObservedVersion {
-        release: container.release,
-        image: container.image,
+    let routed = versions.into_iter().find(|version| version.release == release);
+    let replica = |container: &&Container| ObservedReplica {
         container: container.id.clone(),
-        address: Some(container.address),
+        image: container.image,
+        address: container.address,
         health: health(container),
+        restarts: container.restarts,
+    };
+    ObservedVersion {
+        release,
+        replicas: containers.iter().map(replica).collect(),
         weight: routed.map_or(Weight::NONE, |version| version.weight),
         counts: routed.map_or(Counts::default(), |version| version.counts),
         latency: routed.map_or(Latency::default(), |version| version.latency.clone()),
-        restarts: container.restarts,
     }
 }
 

@@ -5,8 +5,9 @@ use crate::containers;
 use crate::ports;
 use crate::reach::Reach;
 use crate::secrets;
+use crate::world::Slot;
 use anyhow::{Context as _, Result, bail};
-use contract::{FailureKind, HostConfig, RolloutId, Version};
+use contract::{FailureKind, HostConfig, RolloutId};
 use docker::{ContainerSpec, Docker};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -43,24 +44,24 @@ impl Tools {
         }
     }
 
-    pub async fn start(&self, version: &Version, rollout: RolloutId) -> Result<(), Trouble> {
-        if let Err((kind, error)) = self.fetch(version).await {
+    pub async fn start(&self, slot: Slot<'_>, rollout: RolloutId) -> Result<(), Trouble> {
+        if let Err((kind, error)) = self.fetch(slot.version).await {
             return Err(self.trouble(kind, error).await);
         }
-        match self.run(version, rollout).await {
+        match self.run(slot, rollout).await {
             Ok(()) => Ok(()),
             Err(error) => Err(self.trouble(FailureKind::Start, error).await),
         }
     }
 
-    async fn run(&self, version: &Version, rollout: RolloutId) -> Result<()> {
-        let secrets = secrets::read_all(&self.config.secrets, &version.secrets).await?;
+    async fn run(&self, slot: Slot<'_>, rollout: RolloutId) -> Result<()> {
+        let secrets = secrets::read_all(&self.config.secrets, &slot.version.secrets).await?;
         let held = containers::list(&self.docker, &self.config).await?;
         let held: BTreeSet<u16> = held.iter().filter_map(containers::held_port).collect();
         let range = self.config.containers.ports;
         let mut last = None;
         for port in ports::free(range, &held).take(PORT_ATTEMPTS) {
-            let spec = containers::version_spec(&self.config, version, rollout, secrets.clone(), port);
+            let spec = containers::version_spec(&self.config, slot, rollout, secrets.clone(), port);
             match self.create_and_start(&spec).await {
                 Ok(()) => return Ok(()),
                 Err(error) if is_port_conflict(&error) => last = Some(error),

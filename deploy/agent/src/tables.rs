@@ -2,19 +2,23 @@
 
 use crate::decide::has_lease;
 use crate::world::{Moment, World};
-use contract::{Backend, Desired, Role, Table, TableLease, Version, Weight};
+use contract::{Backend, Desired, Replica, Role, Table, TableLease, Version, Weight};
 
-/// `None` while a container that it needs is missing.
+/// `None` while a version that it needs has no proven container at all.
 pub fn table(document: &Desired, reverted: bool, world: &World, now: Moment) -> Option<Table> {
     let backend = |version: &Version, role, weight| {
-        let container = world.container(version).filter(|container| container.proven)?;
-        let (release, address, ready) = (version.release, container.address, container.is_ready());
-        Some(Backend {
+        let proven = world.replicas(version).filter(|container| container.proven);
+        let replicas = proven.map(|container| Replica {
+            address: container.address,
+            ready: container.is_ready(),
+        });
+        let replicas: Vec<Replica> = replicas.collect();
+        let release = version.release;
+        (!replicas.is_empty()).then_some(Backend {
             release,
             role,
-            address,
             weight,
-            ready,
+            replicas,
         })
     };
     let fallback = document.warm_fallback();

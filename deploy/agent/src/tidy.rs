@@ -15,13 +15,13 @@ pub fn tidy(desired: &Desired, kept: &[&Version], world: &World, now: Moment) ->
     if !world.engine {
         return Action::Wait;
     }
-    let kept: Vec<&Container> = kept.iter().filter_map(|version| world.container(version)).collect();
+    let kept: Vec<&Container> = kept.iter().flat_map(|version| world.replicas(version)).collect();
     let surplus = world
         .containers
         .iter()
         .filter(|found| kept.iter().all(|container| container.id != found.id));
     for container in surplus {
-        if let Some(action) = let_go(container, &kept, desired, world, now) {
+        if let Some(action) = let_go(container, desired, world, now) {
             return action;
         }
     }
@@ -34,7 +34,7 @@ pub fn tidy(desired: &Desired, kept: &[&Version], world: &World, now: Moment) ->
 }
 
 /// Stop routing, drain, stop. What the router still sends requests to is never touched.
-fn let_go(container: &Container, kept: &[&Container], desired: &Desired, world: &World, now: Moment) -> Option<Action> {
+fn let_go(container: &Container, desired: &Desired, world: &World, now: Moment) -> Option<Action> {
     let is_busy = [
         Job::Retire(container.id.clone()),
         Job::Revive(container.id.clone()),
@@ -48,9 +48,8 @@ fn let_go(container: &Container, kept: &[&Container], desired: &Desired, world: 
     }
     // Without a document in force it is not known what serves; without a router it is not known what it sends where.
     world.in_force.as_ref()?;
-    let in_flight = world.in_flight(container.release)?;
-    let has_heir = kept.iter().any(|other| other.release == container.release);
-    if world.is_routed(container.release) && !has_heir {
+    let routing = world.routing(container)?;
+    if routing.routed {
         return None;
     }
     let retire = Some(Action::Retire(container.id.clone()));
@@ -62,7 +61,7 @@ fn let_go(container: &Container, kept: &[&Container], desired: &Desired, world: 
     };
     let drained = now.saturating_sub(since);
     let is_over = drained >= Duration::from_millis(desired.drain.requests_ms);
-    if (in_flight == 0 || is_over) && drained >= SHORTEST_DRAIN {
+    if (routing.in_flight == 0 || is_over) && drained >= SHORTEST_DRAIN {
         retire
     } else {
         None

@@ -1,7 +1,9 @@
 //! What is the case on this host: all that decisions are made from. Plain data.
 
 use crate::readings::Readings;
-use contract::{Desired, Digest, HostName, ImageRef, ReleaseId, RolloutId, RouterStatus, Table, TaskId, Version};
+use contract::{
+    Desired, Digest, HostName, ImageRef, ReleaseId, ReplicaStatus, RolloutId, RouterStatus, Table, TaskId, Version,
+};
 use docker::Status;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -51,6 +53,8 @@ pub struct Container {
     pub id: String,
     pub name: String,
     pub release: ReleaseId,
+    /// Which of its release's containers here: counted from 0.
+    pub replica: u8,
     pub image: Digest,
     pub address: SocketAddr,
     pub status: Status,
@@ -68,6 +72,13 @@ pub struct Container {
     pub draining_since: Option<Moment>,
     /// Not to be started or restarted before.
     pub again_at: Moment,
+}
+
+/// One of the containers that a version should have on this host.
+#[derive(Debug, Clone, Copy)]
+pub struct Slot<'a> {
+    pub version: &'a Version,
+    pub replica: u8,
 }
 
 #[derive(Debug, Clone)]
@@ -113,26 +124,25 @@ impl Container {
 }
 
 impl World {
-    /// Everything the container's release still has to answer; none when the router does not know it any more.
-    pub fn in_flight(&self, release: ReleaseId) -> Option<u64> {
-        let router = self.router.as_ref()?;
-        let version = router.versions.iter().find(|version| version.release == release);
-        Some(version.map_or(0, |version| version.in_flight))
+    /// What the router says of the place where this container listens. An address it does not know of is one it sends
+    /// nothing to, and that has answered everything.
+    pub fn routing(&self, container: &Container) -> Option<ReplicaStatus> {
+        let address = container.address;
+        let known = self.router.as_ref()?.replicas.iter();
+        let found = known.copied().find(|replica| replica.address == address);
+        Some(found.unwrap_or(ReplicaStatus {
+            address,
+            routed: false,
+            in_flight: 0,
+        }))
     }
 
-    /// The router sends it new requests.
-    pub fn is_routed(&self, release: ReleaseId) -> bool {
-        let versions = self.router.iter().flat_map(|router| &router.versions);
-        versions
-            .into_iter()
-            .any(|version| version.release == release && version.weight != contract::Weight::NONE)
-    }
-
-    /// The container that stands for a version: a proven one before others, a running one before others.
-    pub fn container(&self, version: &Version) -> Option<&Container> {
+    /// The container that stands in a slot: a proven one before others, a running one before others.
+    pub fn container(&self, slot: Slot<'_>) -> Option<&Container> {
         let own = self.containers.iter().filter(|container| {
-            container.release == version.release
-                && container.image == version.image.digest
+            container.release == slot.version.release
+                && container.replica == slot.replica
+                && container.image == slot.version.image.digest
                 && !self.jobs.contains(&Job::Retire(container.id.clone()))
         });
         own.max_by_key(|container| {
@@ -143,6 +153,17 @@ impl World {
             )
         })
     }
+
+    /// All that stand for a version, in the order of their slots.
+    pub fn replicas(&self, version: &Version) -> impl Iterator<Item = &Container> {
+        Slot::of(version).filter_map(|slot| self.container(slot))
+    }
+}
+
+impl<'a> Slot<'a> {
+    pub fn of(version: &'a Version) -> impl Iterator<Item = Self> + use<'a> {
+        (0..version.replicas.count()).map(move |replica| Self { version, replica })
+    }
 }
 
 /// A small host for tests: app `shop`, environment `staging`, host `host-1`.
@@ -151,7 +172,7 @@ pub mod tests {
     use super::*;
     use contract::{
         AppName, CONTRACT_VERSION, ChannelPlace, ContainerConfig, Drain, EnvironmentName, Generation, HealthGate,
-        HostConfig, ImageConfig, PortRange, RouterConfig, SecretsPlace, Weight,
+        HostConfig, ImageConfig, PortRange, Replicas, RouterConfig, SecretsPlace, Weight,
     };
     use std::collections::BTreeMap;
 
@@ -196,6 +217,7 @@ pub mod tests {
             port: 8080,
             env: BTreeMap::new(),
             secrets: Vec::new(),
+            replicas: Replicas::ONE,
             memory_mb: None,
             cpus: None,
         }
@@ -239,6 +261,7 @@ pub mod tests {
             id: format!("c{n}"),
             name: format!("shop-{n}"),
             release: version(n).release,
+            replica: 0,
             image: version(n).image.digest,
             address: SocketAddr::from(([127, 0, 0, 1], 20_000 + n as u16)),
             status: Status::Running,

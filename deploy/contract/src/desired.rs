@@ -1,7 +1,8 @@
 //! What an environment should run: written by the controller, followed by every host.
 
 use crate::{
-    AppName, Cpus, EnvironmentName, Generation, HostName, ImageRef, ReleaseId, RolloutId, SecretName, TaskId, Weight,
+    AppName, Cpus, EnvironmentName, Generation, HostName, ImageRef, ReleaseId, Replicas, RolloutId, SecretName, TaskId,
+    Weight,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,9 @@ pub struct Version {
     pub env: BTreeMap<String, String>,
     /// Configuration that may not: the host looks each up by name and version.
     pub secrets: Vec<SecretRef>,
+    /// On each host, each with the limits below.
+    #[serde(default)]
+    pub replicas: Replicas,
     pub memory_mb: Option<u64>,
     pub cpus: Option<Cpus>,
 }

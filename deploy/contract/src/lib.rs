@@ -22,6 +22,7 @@ mod names;
 mod network;
 mod observed;
 mod process;
+mod replicas;
 mod router;
 mod secrets;
 mod signature;
@@ -43,13 +44,15 @@ pub use latency::Latency;
 pub use names::{AppName, EnvironmentName, HostName, SecretName};
 pub use network::Network;
 pub use observed::{
-    Evidence, Failure, FailureKind, Health, Observed, ObservedVersion, Refusal, RouterReport, TaskResult,
+    Evidence, Failure, FailureKind, Health, Observed, ObservedReplica, ObservedVersion, Refusal, RouterReport,
+    TaskResult,
 };
 pub use process::{ProcessRecord, SupervisorRecord};
+pub use replicas::Replicas;
 pub use router::{AccessLog, PathPrefix, RouterConfig, SiteHost, TlsFiles};
 pub use secrets::{SecretsPlace, SsmPlace};
 pub use signature::{Envelope, KeyId, KeySet, PublicKey, SignatureError, SigningKey};
-pub use table::{Backend, Hold, Role, RouterStatus, Table, TableLease, VersionStatus};
+pub use table::{Backend, Hold, Replica, ReplicaStatus, Role, RouterStatus, Table, TableLease, VersionStatus};
 pub use weight::Weight;
 
 /// The version of these types. A reader accepts its own version and the one before it, and refuses a later one by name.

@@ -39,22 +39,29 @@ pub struct Observed {
 #[serde(deny_unknown_fields)]
 pub struct ObservedVersion {
     pub release: ReleaseId,
-    pub image: Digest,
-    pub container: String,
-    pub address: Option<SocketAddr>,
-    pub health: Health,
+    pub replicas: Vec<ObservedReplica>,
     /// The weight in force in the router.
     pub weight: Weight,
     pub counts: Counts,
     pub latency: Latency,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObservedReplica {
+    pub container: String,
+    pub image: Digest,
+    pub address: SocketAddr,
+    pub health: Health,
     pub restarts: u32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Health {
-    Starting,
     Ready,
+    Starting,
     Unready,
     Exited,
 }
@@ -134,6 +141,18 @@ pub struct Evidence {
 pub struct Refusal {
     pub reason: String,
     pub at: Timestamp,
+}
+
+impl ObservedVersion {
+    /// That of its worst replica.
+    pub fn health(&self) -> Health {
+        let worst = self.replicas.iter().map(|replica| replica.health).max();
+        worst.unwrap_or(Health::Exited)
+    }
+
+    pub fn restarts(&self) -> u32 {
+        self.replicas.iter().map(|replica| replica.restarts).sum()
+    }
 }
 
 impl Observed {

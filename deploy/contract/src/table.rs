@@ -4,9 +4,12 @@
 //! generation is lower than the one in force. `GET /status` answers with a [`RouterStatus`]. The same generation may be put
 //! again with other readiness or addresses: those are facts of this host and change without the controller.
 
-use crate::{Counts, Generation, Latency, ReleaseId, RolloutId, Weight};
+use crate::{Counts, Generation, Latency, ReleaseId, Replicas, RolloutId, Weight};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
+
+const MOST_BACKENDS: usize = 16;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,14 +23,21 @@ pub struct Table {
     pub shield: bool,
 }
 
+/// A version, its share of the requests, and the containers that divide it among them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Backend {
     pub release: ReleaseId,
     pub role: Role,
-    pub address: SocketAddr,
     pub weight: Weight,
-    /// Takes traffic only while it says it can; with nobody ready, the stable one is tried all the same.
+    pub replicas: Vec<Replica>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replica {
+    pub address: SocketAddr,
+    /// Takes traffic only while it says it can; with nobody ready, the stable version's are tried all the same.
     pub ready: bool,
 }
 
@@ -59,6 +69,17 @@ pub struct RouterStatus {
     #[serde(default)]
     pub hold: Option<Hold>,
     pub versions: Vec<VersionStatus>,
+    /// Those of the table in force, and those before it that have not answered everything yet.
+    pub replicas: Vec<ReplicaStatus>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicaStatus {
+    pub address: SocketAddr,
+    /// New requests may be sent there.
+    pub routed: bool,
+    pub in_flight: u64,
 }
 
 /// `PUT /hold` with one of these keeps requests from every version, until its time is up or until `DELETE /hold`. A tester
@@ -87,6 +108,12 @@ pub struct VersionStatus {
     pub shielded: u64,
 }
 
+impl Backend {
+    pub fn is_ready(&self) -> bool {
+        self.replicas.iter().any(|replica| replica.ready)
+    }
+}
+
 impl Table {
     /// A table that could not have come from a sound agent: said in words, or `None`.
     pub fn flaw(&self) -> Option<String> {
@@ -100,8 +127,21 @@ impl Table {
             .iter()
             .filter(|backend| backend.role == Role::Stable)
             .count();
-        if self.backends.len() > 16 {
-            return Some(format!("{} backends; at most 16 are expected", self.backends.len()));
+        if self.backends.len() > MOST_BACKENDS {
+            let found = self.backends.len();
+            return Some(format!("{found} backends; at most {MOST_BACKENDS} are expected"));
+        }
+        let most = usize::from(Replicas::MOST.count());
+        for Backend { release, replicas, .. } in &self.backends {
+            if replicas.is_empty() || replicas.len() > most {
+                let found = replicas.len();
+                return Some(format!("{found} replicas of {release}; 1 to {most} are expected"));
+            }
+        }
+        let mut addresses = BTreeSet::new();
+        let mut replicas = self.backends.iter().flat_map(|backend| &backend.replicas);
+        if let Some(twice) = replicas.find(|replica| !addresses.insert(replica.address)) {
+            return Some(format!("the address {} is there twice", twice.address));
         }
         if !self.backends.is_empty() && total != 1000 {
             return Some(format!("the weights add up to {total} per mille, not to 1000"));

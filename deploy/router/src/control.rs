@@ -3,13 +3,14 @@
 use crate::clock::{Clock, Moment};
 use crate::counters::Versions;
 use crate::hold::Hold;
+use crate::pool::Pools;
 use crate::refusal::Refusal;
 use crate::routes::Routes;
 use crate::state::{Refused, State};
 use crate::state_file::StateFile;
 use anyhow::Result;
 use arc_swap::ArcSwap;
-use contract::{RouterStatus, Table, VersionStatus, Weight};
+use contract::{ReplicaStatus, RouterStatus, Table, VersionStatus, Weight};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ pub struct Control {
 struct Held {
     state: State,
     versions: Versions,
+    pools: Pools,
     /// `None` once given up to the next router.
     file: Option<Arc<StateFile>>,
 }
@@ -61,8 +63,8 @@ impl Control {
                 "the new epoch could not be saved; serving all the same"
             );
         }
-        let mut versions = Versions::default();
-        let routes = Routes::build(state.in_force(), state.hold.clone(), &Routes::default(), &mut versions);
+        let (mut versions, mut pools) = (Versions::default(), Pools::default());
+        let routes = Routes::build(state.in_force(), state.hold.clone(), &mut versions, &mut pools);
         tracing::info!(
             epoch = state.epoch, generation = %state.table.generation, backends = routes.backends.len(),
             "routing by the last table"
@@ -70,6 +72,7 @@ impl Control {
         let held = Mutex::new(Held {
             state,
             versions,
+            pools,
             file: Some(Arc::new(file)),
         });
         Ok(Self {
@@ -185,8 +188,8 @@ impl Control {
         let routes = Routes::build(
             state.in_force(),
             state.hold.clone(),
-            &self.routes.load(),
             &mut held.versions,
+            &mut held.pools,
         );
         self.routes.store(Arc::new(routes));
         held.state = state;
@@ -212,6 +215,16 @@ fn status(held: &mut Held, now: &Moment) -> RouterStatus {
     };
     held.versions
         .forget_finished(|release| table.backends.iter().any(|backend| backend.release == *release));
+    let replica = |address| {
+        let mut backends = table.backends.iter();
+        backends.find(|backend| backend.replicas.iter().any(|replica| replica.address == address))
+    };
+    held.pools.forget_finished(|address| replica(*address).is_some());
+    let replicas = held.pools.iter().map(|pool| ReplicaStatus {
+        address: pool.address,
+        routed: replica(pool.address).is_some_and(|backend| backend.weight > Weight::NONE),
+        in_flight: pool.in_flight(),
+    });
     let versions = held.versions.iter().map(|(release, counters)| VersionStatus {
         release: *release,
         weight: weight(*release),
@@ -232,13 +245,18 @@ fn status(held: &mut Held, now: &Moment) -> RouterStatus {
             .find(|hold| !hold.is_over(now))
             .map(|hold| hold.status(now)),
         versions: versions.collect(),
+        replicas: replicas.collect(),
     }
 }
 
 fn describe(table: &Table) -> String {
+    let replica = |replica: &contract::Replica| {
+        let unready = if replica.ready { "" } else { " (not ready)" };
+        format!("{}{unready}", replica.address)
+    };
     let line = |backend: &contract::Backend| {
-        let unready = if backend.ready { "" } else { " (not ready)" };
-        format!("{} {} at {}{unready}", backend.release, backend.weight, backend.address)
+        let replicas: Vec<String> = backend.replicas.iter().map(replica).collect();
+        format!("{} {} at {}", backend.release, backend.weight, replicas.join(" and "))
     };
     table.backends.iter().map(line).collect::<Vec<_>>().join(", ")
 }

@@ -1,6 +1,7 @@
 //! What each version was asked and answered, in atomics that requests write and status reads.
 
 use crate::limits::CLIENT_PATIENCE;
+use crate::pool::{Occupied, Pool};
 use contract::{Counts, Latency, ReleaseId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -78,6 +79,7 @@ impl Versions {
 #[derive(Debug)]
 pub struct Attempt {
     counters: Arc<Counters>,
+    _place: Occupied,
     began: Instant,
     outcome: Outcome,
 }
@@ -92,11 +94,13 @@ enum Outcome {
 }
 
 impl Attempt {
-    pub fn begin(counters: Arc<Counters>) -> Self {
+    pub fn begin(counters: Arc<Counters>, pool: &Arc<Pool>) -> Self {
         counters.in_flight.fetch_add(1, SeqCst);
+        let place = pool.occupy();
         fence(SeqCst);
         Self {
             counters,
+            _place: place,
             began: Instant::now(),
             outcome: Outcome::Open,
         }
@@ -153,11 +157,15 @@ mod tests {
     use super::*;
     use http::StatusCode;
 
+    fn pool() -> Arc<Pool> {
+        Arc::new(Pool::new(([127, 0, 0, 1], 1).into()))
+    }
+
     #[test]
     fn an_attempt_is_counted_once_whatever_happens_to_it() {
         let run = |act: fn(&mut Attempt)| {
             let counters = Arc::new(Counters::default());
-            let mut attempt = Attempt::begin(counters.clone());
+            let mut attempt = Attempt::begin(counters.clone(), &pool());
             assert_eq!(counters.in_flight(), 1);
             act(&mut attempt);
             drop(attempt);
@@ -187,7 +195,7 @@ mod tests {
     fn a_version_keeps_its_counters_until_it_has_answered_all() {
         let mut versions = Versions::default();
         let (old, new) = (ReleaseId::from_parts(1, 0), ReleaseId::from_parts(2, 0));
-        let attempt = Attempt::begin(versions.counters(old));
+        let attempt = Attempt::begin(versions.counters(old), &pool());
         versions.counters(new);
         versions.forget_finished(|release| *release == new);
         assert_eq!(versions.iter().count(), 2);

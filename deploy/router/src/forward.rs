@@ -62,8 +62,10 @@ struct Answer {
 /// What came of sending a request once.
 enum Tried {
     Answered(Box<Answer>),
-    /// Nothing that the user has to know of: it may go elsewhere.
-    Again(Box<Request<Upload>>),
+    /// It was not sent: it may go to any other place.
+    Unsent(Box<Request<Upload>>),
+    /// It failed there, and the user need not know: it may go to another version.
+    Shielded(Box<Request<Upload>>),
     Refused(Refusal),
 }
 
@@ -181,16 +183,21 @@ async fn send(
     progress: Arc<Progress>,
     preference: &Preference,
 ) -> Result<Answer, Refusal> {
-    let mut tried: Vec<SocketAddr> = Vec::new();
+    let mut spent = Spent::default();
     for _ in 0..ATTEMPTS {
-        let pick = pick(site, preference, &tried)?;
-        tried.push(pick.pool.address);
+        let pick = pick(site, preference, &spent)?;
+        let release = pick.release;
+        spent.addresses.push(pick.pool.address);
         if pick.is_again {
             tokio::time::sleep(RETRY_PAUSE).await;
         }
         match attempt(site, pick, request, &progress).await {
             Tried::Answered(answer) => return Ok(*answer),
-            Tried::Again(again) => request = *again,
+            Tried::Unsent(unsent) => request = *unsent,
+            Tried::Shielded(again) => {
+                spent.release = Some(release);
+                request = *again;
+            }
             Tried::Refused(refusal) => return Err(refusal),
         }
     }
@@ -218,7 +225,7 @@ async fn attempt(site: &Site, pick: Pick, request: Request<Upload>, progress: &A
                 && let Some(again) = shield()
             {
                 attempt.shielded();
-                return Tried::Again(Box::new(again));
+                return Tried::Shielded(Box::new(again));
             }
             let progress = progress.clone();
             return Tried::Answered(Box::new(Answer {
@@ -240,7 +247,7 @@ async fn attempt(site: &Site, pick: Pick, request: Request<Upload>, progress: &A
             } else {
                 attempt.broke()
             }
-            return Tried::Again(request);
+            return Tried::Unsent(request);
         }
         Some(Err(SendError::Broken(_))) if progress.is_too_large() => {
             attempt.void();
@@ -262,41 +269,57 @@ async fn attempt(site: &Site, pick: Pick, request: Request<Upload>, progress: &A
     match shield() {
         Some(again) => {
             attempt.shielded();
-            Tried::Again(Box::new(again))
+            Tried::Shielded(Box::new(again))
         }
         None => Tried::Refused(refusal),
     }
 }
 
-fn pick(site: &Site, preference: &Preference, tried: &[SocketAddr]) -> Result<Pick, Refusal> {
+fn pick(site: &Site, preference: &Preference, spent: &Spent) -> Result<Pick, Refusal> {
     loop {
         let routes = site.control.routes.load_full();
-        let Choice { order, new_cookie } = preference.choose(&routes.backends)?;
-        let untried = order
-            .iter()
-            .copied()
-            .find(|index| !tried.contains(&routes.backends[*index].address));
-        let index = untried.unwrap_or(order[0]);
-        let (backend, target) = (&routes.backends[index], &routes.targets[index]);
+        let Choice { mut order, new_cookie } = preference.choose(&routes.backends)?;
+        if order.len() > 1 {
+            order.retain(|index| spent.release != Some(routes.backends[*index].release));
+        }
+        let replica = |index: usize, tried: &[SocketAddr]| {
+            let (backend, target) = (&routes.backends[index], &routes.targets[index]);
+            let in_flight = |replica: usize| target.pools[replica].in_flight();
+            let is_tried = |address| tried.contains(&address);
+            let found = split::replica(&backend.replicas, in_flight, is_tried, preference.drawn);
+            found.map(|replica| (backend, target, &target.pools[replica]))
+        };
+        let untried = order.iter().find_map(|index| replica(*index, &spent.addresses));
+        let again = || order.first().and_then(|index| replica(*index, &[]));
+        let is_again = untried.is_none();
+        let (backend, target, pool) = untried.or_else(again).ok_or(Refusal::NoBackend)?;
         let is_shielded = routes.shield && backend.role == Role::Candidate && preference.wanted.is_none();
         if routes.shield {
             site.shield.earn();
         }
-        let mut attempt = Attempt::begin(target.counters.clone());
+        let mut attempt = Attempt::begin(target.counters.clone(), pool);
         // Counted now; was the table replaced in the meantime, by one that may not name this version any more?
         // Tables come seldom, so this does not go round more than once or twice.
         if Arc::ptr_eq(&routes, &site.control.routes.load()) {
             return Ok(Pick {
                 attempt,
-                pool: target.pool.clone(),
+                pool: pool.clone(),
                 release: backend.release,
-                is_again: untried.is_none(),
+                is_again,
                 is_shielded,
                 new_cookie,
             });
         }
         attempt.void();
     }
+}
+
+/// Where a request has been, and need not be sent again.
+#[derive(Debug, Default)]
+struct Spent {
+    addresses: Vec<SocketAddr>,
+    /// The version that failed it.
+    release: Option<ReleaseId>,
 }
 
 #[derive(Debug)]
@@ -310,7 +333,7 @@ impl Preference {
     fn choose(&self, backends: &[Backend]) -> Result<Choice, Refusal> {
         if let Some(wanted) = self.wanted {
             // A tester is not served by another release than the one asked for: that would prove nothing.
-            let is_it = |backend: &Backend| backend.release == wanted && backend.ready;
+            let is_it = |backend: &Backend| backend.release == wanted && backend.is_ready();
             let index = backends.iter().position(is_it).ok_or(Refusal::NoSuchRelease(wanted))?;
             return Ok(Choice {
                 order: vec![index],

@@ -138,7 +138,8 @@ async fn prune_pools(proxy: Arc<Proxy>) {
         tokio::time::sleep(limits::POOL_IDLE).await;
         for site in proxy.sites.iter() {
             let routes = site.control.routes.load();
-            routes.targets.iter().for_each(|target| target.pool.prune());
+            let pools = routes.targets.iter().flat_map(|target| &target.pools);
+            pools.for_each(|pool| pool.prune());
         }
     }
 }

@@ -125,6 +125,7 @@ mod tests {
             lapsed: None,
             hold: None,
             versions: vec![version],
+            replicas: Vec::new(),
         };
         let text = render(&status);
         let release = "release=\"00000000010000000000000000\"";

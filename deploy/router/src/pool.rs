@@ -8,8 +8,10 @@ use http::Response;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::net::TcpStream;
@@ -17,10 +19,20 @@ use tokio::net::TcpStream;
 #[derive(Debug)]
 pub struct Pool {
     pub address: SocketAddr,
+    /// Requests sent here, or about to be, and not wholly answered.
+    in_flight: AtomicU64,
     /// Of each worker, for itself alone: a connection is served by the thread that opened it. Most recently used last,
     /// which is where the next is taken from.
     idle: [Mutex<Vec<Idle>>; WORKERS],
 }
+
+/// Connections by address. They outlive tables: an address keeps its own until it is out of the table and has answered all.
+#[derive(Debug, Default)]
+pub struct Pools(BTreeMap<SocketAddr, Arc<Pool>>);
+
+/// A request's place among those that a backend has to answer.
+#[derive(Debug)]
+pub struct Occupied(Arc<Pool>);
 
 #[derive(Debug)]
 struct Idle {
@@ -53,12 +65,45 @@ pub enum SendError {
     Broken(hyper::Error),
 }
 
+impl Pools {
+    pub fn pool(&mut self, address: SocketAddr) -> Arc<Pool> {
+        let pool = self.0.entry(address).or_insert_with(|| Arc::new(Pool::new(address)));
+        pool.clone()
+    }
+
+    pub fn forget_finished(&mut self, is_routed: impl Fn(&SocketAddr) -> bool) {
+        self.0
+            .retain(|address, pool| is_routed(address) || pool.in_flight() > 0);
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Pool>> {
+        self.0.values()
+    }
+}
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, SeqCst);
+    }
+}
+
 impl Pool {
     pub fn new(address: SocketAddr) -> Self {
         Self {
             address,
+            in_flight: AtomicU64::new(0),
             idle: Default::default(),
         }
+    }
+
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.load(SeqCst)
+    }
+
+    /// One request more, as long as what this gives is kept.
+    pub fn occupy(self: &Arc<Self>) -> Occupied {
+        self.in_flight.fetch_add(1, SeqCst);
+        Occupied(self.clone())
     }
 
     pub async fn send(self: &Arc<Self>, mut request: Request<Upload>) -> Result<Answered, SendError> {

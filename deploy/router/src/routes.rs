@@ -2,7 +2,7 @@
 
 use crate::counters::{Counters, Versions};
 use crate::hold::Hold;
-use crate::pool::Pool;
+use crate::pool::{Pool, Pools};
 use contract::{Backend, Table};
 use std::sync::Arc;
 
@@ -19,23 +19,20 @@ pub struct Routes {
 #[derive(Debug, Clone)]
 pub struct Target {
     pub counters: Arc<Counters>,
-    pub pool: Arc<Pool>,
+    /// In the order of the backend's replicas.
+    pub pools: Vec<Arc<Pool>>,
 }
 
 impl Routes {
     /// Keeps the counters of each version, and the open connections of each address that stays.
-    pub fn build(table: Table, hold: Option<Hold>, previous: &Routes, versions: &mut Versions) -> Self {
-        let targets = table.backends.iter().map(|backend| {
-            let kept = previous
-                .targets
+    pub fn build(table: Table, hold: Option<Hold>, versions: &mut Versions, pools: &mut Pools) -> Self {
+        let targets = table.backends.iter().map(|backend| Target {
+            counters: versions.counters(backend.release),
+            pools: backend
+                .replicas
                 .iter()
-                .map(|target| &target.pool)
-                .find(|pool| pool.address == backend.address);
-            let pool = kept.cloned().unwrap_or_else(|| Arc::new(Pool::new(backend.address)));
-            Target {
-                counters: versions.counters(backend.release),
-                pool,
-            }
+                .map(|replica| pools.pool(replica.address))
+                .collect(),
         });
         let targets = targets.collect();
         Self {

@@ -4,7 +4,8 @@
 //! in the table's order, each as many as its weight; the stable backend owns the rest. So a user is on the candidate
 //! exactly when `bucket < weight`, and raising the weight only ever moves users onto it.
 
-use contract::{Backend, ReleaseId, Role, Weight};
+use contract::{Backend, ReleaseId, Replica, Role, Weight};
+use std::net::SocketAddr;
 
 pub const BUCKETS: u16 = 1000;
 
@@ -43,13 +44,13 @@ pub fn assigned(backends: &[Backend], bucket: u16) -> Option<usize> {
 /// The backends to try for a request assigned to `first`, best first and never empty: ready ones that have a share of the
 /// traffic, and where there are none, the stable one all the same.
 pub fn order(backends: &[Backend], first: usize) -> Vec<usize> {
-    let may = |index: &usize| backends[*index].ready && backends[*index].weight > Weight::NONE;
+    let may = |index: &usize| backends[*index].is_ready() && backends[*index].weight > Weight::NONE;
     let stable = stable(backends);
     let others = (0..backends.len()).filter(|index| *index != first && Some(*index) != stable);
     let mut order: Vec<usize> = Vec::with_capacity(backends.len());
     for index in std::iter::once(first).chain(stable).chain(others) {
         // A stable backend without weight still serves those who cannot be served otherwise.
-        let last_resort = Some(index) == stable && backends[index].ready;
+        let last_resort = Some(index) == stable && backends[index].is_ready();
         if (may(&index) || last_resort) && !order.contains(&index) {
             order.push(index);
         }
@@ -58,6 +59,28 @@ pub fn order(backends: &[Backend], first: usize) -> Vec<usize> {
         order.push(stable.unwrap_or(first));
     }
     order
+}
+
+/// Which of a version's replicas takes a request: the one with the fewest requests, among the ready ones or, where there
+/// is none, among all. Between equals `drawn` decides. `None` when all have been tried.
+pub fn replica(
+    replicas: &[Replica],
+    in_flight: impl Fn(usize) -> u64,
+    tried: impl Fn(SocketAddr) -> bool,
+    drawn: u16,
+) -> Option<usize> {
+    let count = replicas.len();
+    let any_ready = replicas.iter().any(|replica| replica.ready);
+    let mut turn = (0..count).map(|step| (usize::from(drawn) + step) % count);
+    let may = |index: &usize| {
+        let Replica { address, ready } = replicas[*index];
+        (ready || !any_ready) && !tried(address)
+    };
+    match count {
+        // The usual case, in which nothing has to be compared.
+        1 => turn.find(may),
+        _ => turn.filter(may).min_by_key(|index| in_flight(*index)),
+    }
 }
 
 /// Whether users are being divided at all; if not, nobody needs a cookie.
@@ -72,15 +95,19 @@ fn stable(backends: &[Backend]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{Ipv4Addr, SocketAddr};
+    use std::net::Ipv4Addr;
+
+    fn replica(port: u16, ready: bool) -> Replica {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1000 + port));
+        Replica { address, ready }
+    }
 
     fn backend(id: u64, role: Role, weight: u16, ready: bool) -> Backend {
         Backend {
             release: ReleaseId::from_parts(id, 0),
             role,
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 1000 + id as u16)),
             weight: Weight::per_mille(weight).unwrap(),
-            ready,
+            replicas: vec![replica(id as u16, ready)],
         }
     }
 
@@ -180,6 +207,30 @@ mod tests {
             let case = (stable_ready, weight, candidate_ready, first);
             assert_eq!(order(&backends, first), expected, "{case:?}");
         }
+    }
+
+    #[test]
+    fn of_a_versions_replicas_the_one_with_the_fewest_requests_is_asked() {
+        let three = [replica(1, true), replica(2, true), replica(3, false)];
+        let choose = |replicas: &[Replica], load: [u64; 3], tried: &[u16], drawn| {
+            let tried = |address: SocketAddr| tried.contains(&(address.port() - 1000));
+            super::replica(replicas, |index| load[index], tried, drawn)
+        };
+        assert_eq!(choose(&three, [5, 4, 0], &[], 0), Some(1));
+        assert_eq!(choose(&three, [4, 5, 0], &[], 1), Some(0));
+        // What was tried is not asked again, and what is not ready only when nothing is.
+        assert_eq!(choose(&three, [5, 4, 0], &[2], 0), Some(0));
+        assert_eq!(choose(&three, [5, 4, 0], &[1, 2], 0), None);
+        let none_ready = three.map(|replica| Replica {
+            ready: false,
+            ..replica
+        });
+        assert_eq!(choose(&none_ready, [5, 4, 0], &[], 0), Some(2));
+        // Equals take turns.
+        let turns = (0..6).map(|drawn| choose(&none_ready, [7; 3], &[], drawn).unwrap());
+        assert_eq!(turns.collect::<Vec<_>>(), [0, 1, 2, 0, 1, 2]);
+        assert_eq!(choose(&three[..1], [9; 3], &[], 999), Some(0));
+        assert_eq!(choose(&three[..1], [9; 3], &[1], 999), None);
     }
 
     #[test]

@@ -161,7 +161,7 @@ pub fn flaw(table: &Table) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contract::{Backend, ReleaseId, TableLease};
+    use contract::{Backend, ReleaseId, Replica, TableLease};
 
     const ROLLOUT: u64 = 77;
 
@@ -176,9 +176,11 @@ mod tests {
         let backend = |id, role, weight| Backend {
             release: ReleaseId::from_parts(id, 0),
             role,
-            address: "127.0.0.1:1".parse().unwrap(),
             weight: Weight::per_mille(weight).unwrap(),
-            ready: true,
+            replicas: vec![Replica {
+                address: ([127, 0, 0, 1], 1000 + id as u16).into(),
+                ready: true,
+            }],
         };
         Table {
             generation: Generation(generation),
@@ -304,5 +306,17 @@ mod tests {
         let mut twice = table(1, None);
         twice.backends[1].release = twice.backends[0].release;
         assert!(matches!(empty().accept(twice, &at(0)), Err(Refused::Flawed(_))));
+        let mut one_address = table(1, None);
+        one_address.backends[1].replicas = one_address.backends[0].replicas.clone();
+        assert!(matches!(empty().accept(one_address, &at(0)), Err(Refused::Flawed(_))));
+        for count in [0, 9] {
+            let mut wrong_number = table(1, None);
+            let replica = |port: u16| Replica {
+                address: ([127, 0, 0, 1], 2000 + port).into(),
+                ready: true,
+            };
+            wrong_number.backends[0].replicas = (0..count).map(replica).collect();
+            assert!(matches!(empty().accept(wrong_number, &at(0)), Err(Refused::Flawed(_))));
+        }
     }
 }

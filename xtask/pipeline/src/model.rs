@@ -2,7 +2,9 @@
 
 pub use crate::freeze::Freeze;
 use crate::identity::Identity;
-use contract::{AppName, Cpus, Drain, EnvironmentName, HealthGate, HostName, SecretName, Weight, judge::Thresholds};
+use contract::{
+    AppName, Cpus, Drain, EnvironmentName, HealthGate, HostName, Replicas, SecretName, Weight, judge::Thresholds,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -176,6 +178,7 @@ pub struct Environment {
     pub migrate: Option<Migrate>,
     pub health: HealthGate,
     pub drain: Drain,
+    pub replicas: Replicas,
     pub memory_mb: Option<u64>,
     pub cpus: Option<Cpus>,
     pub smoke: Vec<Smoke>,

@@ -18,7 +18,7 @@ use crate::form::{Field, Fields, Form, Key, Leaf, List, Map, form, mapping_schem
 use crate::node::Node;
 use crate::problem::{At, Problems};
 use crate::scalar::{BenchName, ProfileName, Version, Whole};
-use contract::{AppName, Cpus};
+use contract::{AppName, Cpus, Replicas};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::borrow::Cow;
 
@@ -54,9 +54,11 @@ form! {
         migrate: Migrate,
         /// How the app is stopped.
         drain: Drain,
-        /// Memory limit of the app's container on a host, in MiB. Left out: none.
+        /// How many containers of the app a host runs, 1 to 8. Default: 1.
+        replicas: Leaf<Replicas>,
+        /// Memory limit of each of the app's containers on a host, in MiB. Left out: none.
         memory_mb: Leaf<Whole<16, 1_048_576>>,
-        /// Limit on the processor time of the app's container on a host, in CPUs, such as `0.5` or `2`. Left out: none.
+        /// Limit on the processor time of each of them, in CPUs, such as `0.5` or `2`. Left out: none.
         cpus: Leaf<Cpus>,
         /// The image, tested beside the services it needs.
         test: Test,

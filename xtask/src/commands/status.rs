@@ -84,7 +84,7 @@ fn host_line(observed: &Observed) -> String {
         .versions
         .iter()
         .map(|version| {
-            let health = match version.health {
+            let health = match version.health() {
                 Health::Ready => "ready",
                 Health::Starting => "starting",
                 Health::Unready => "not ready",
@@ -162,7 +162,7 @@ pub async fn runs_everywhere(project: &Project, pipeline: &Pipeline, release: Re
     let serves = |observed: &Observed| {
         let age = Timestamp::now().duration_since(observed.at).as_secs();
         let version = observed.version(release);
-        age <= STALE_S && version.is_some_and(|v| v.health == Health::Ready && v.weight == contract::Weight::ALL)
+        age <= STALE_S && version.is_some_and(|v| v.health() == Health::Ready && v.weight == contract::Weight::ALL)
     };
     Ok(settled && production.hosts.iter().all(|host| fleet.get(host).is_some_and(serves)))
 }

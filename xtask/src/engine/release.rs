@@ -218,6 +218,7 @@ pub mod made_up {
                 port: 1,
                 env: Default::default(),
                 secrets: Vec::new(),
+                replicas: Default::default(),
                 memory_mb: None,
                 cpus: None,
             },

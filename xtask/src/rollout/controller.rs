@@ -132,7 +132,7 @@ impl<'a> Rollout<'a> {
         let (fleet, _) = self.observe().await?;
         let is_ready = |host: &HostName| {
             let version = fleet.get(host).and_then(|observed| observed.version(stable));
-            version.is_some_and(|version| version.health == Health::Ready)
+            version.is_some_and(|version| version.health() == Health::Ready)
         };
         Ok(self.start.environment.hosts.iter().all(is_ready))
     }

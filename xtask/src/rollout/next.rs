@@ -216,7 +216,7 @@ mod tests {
     use super::*;
     use contract::{
         AppName, CONTRACT_VERSION, Digest, EnvironmentName, Evidence, FailureKind, Fence, Health, Latency,
-        ObservedVersion, RouterReport,
+        ObservedReplica, ObservedVersion, RouterReport,
     };
     use jiff::Timestamp;
 
@@ -267,14 +267,16 @@ mod tests {
     fn observed(name: &str, sequence: u32, candidate: Counts) -> (HostName, Observed) {
         let version = |number, counts| ObservedVersion {
             release: release(number),
-            image: Digest::of(b""),
-            container: String::new(),
-            address: None,
-            health: Health::Ready,
+            replicas: vec![ObservedReplica {
+                container: String::new(),
+                image: Digest::of(b""),
+                address: ([127, 0, 0, 1], 1).into(),
+                health: Health::Ready,
+                restarts: 0,
+            }],
             weight: Weight::NONE,
             counts,
             latency: Latency::default(),
-            restarts: 0,
         };
         let generation = Generation::new(Fence(1), sequence);
         let observed = Observed {

@@ -11,8 +11,8 @@ use super::world::{Shape, World};
 use crate::engine::{Event, Release};
 use crate::plan::StageName;
 use contract::{
-    CONTRACT_VERSION, Counts, Digest, Fence, Generation, Health, HostName, Latency, Observed, ObservedVersion,
-    ReleaseId, RouterReport, Weight,
+    CONTRACT_VERSION, Counts, Digest, Fence, Generation, Health, HostName, Latency, Observed, ObservedReplica,
+    ObservedVersion, ReleaseId, RouterReport, Weight,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -224,17 +224,19 @@ fn obedient(world: &World, host: &HostName, release: ReleaseId) -> Observed {
     let highest = Generation::new(Fence(u32::MAX), 0);
     let version = |release| ObservedVersion {
         release,
-        image: Digest::of(b"image"),
-        container: "c".repeat(64),
-        address: None,
-        health: Health::Ready,
+        replicas: vec![ObservedReplica {
+            container: "c".repeat(64),
+            image: Digest::of(b"image"),
+            address: ([127, 0, 0, 1], 1).into(),
+            health: Health::Ready,
+            restarts: 0,
+        }],
         weight: Weight::ALL,
         counts: Counts {
             requests: 1_000_000,
             errors: 0,
         },
         latency: Latency::from_counts((0..Latency::BUCKETS as u64).map(|bucket| 1_000 * bucket)),
-        restarts: 0,
     };
     Observed {
         contract: CONTRACT_VERSION,

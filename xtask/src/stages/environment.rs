@@ -106,6 +106,7 @@ pub fn version(context: &Context, environment: &Environment, release: &Release) 
         port: context.pipeline.build.port,
         env,
         secrets: secrets.iter().map(|name| vault.reference(name)).collect(),
+        replicas: environment.replicas,
         memory_mb: environment.memory_mb,
         cpus: environment.cpus,
     })

@@ -22,7 +22,7 @@ pub async fn print(config: &HostConfig, reach: &dyn Reach, wanted: &Wanted) -> R
         Ok(docker) => seen::versions(docker, config).await?,
         Err(_) => Vec::new(),
     };
-    let mut known: Vec<ReleaseId> = found.iter().map(|(found, _)| found.release).collect();
+    let mut known: Vec<ReleaseId> = found.iter().map(|(found, _)| found.identity.release).collect();
     let kept = kept_words(&config.agent_state.join("logs"));
     known.extend(kept.iter().map(|(release, _)| *release));
     known.extend(
@@ -34,7 +34,10 @@ pub async fn print(config: &HostConfig, reach: &dyn Reach, wanted: &Wanted) -> R
     let release = choose(wanted.version.as_deref(), &known, document.as_ref())?;
 
     // Of two containers of one release, the one that runs says more.
-    let mut own: Vec<_> = found.iter().filter(|(found, _)| found.release == release).collect();
+    let mut own: Vec<_> = found
+        .iter()
+        .filter(|(found, _)| found.identity.release == release)
+        .collect();
     own.sort_by_key(|(found, proven)| (found.state.status == docker::Status::Running, *proven));
     if let (Ok(docker), Some((found, _))) = (&docker, own.last()) {
         eprintln!("{} of release {release}", found.state.name);

@@ -180,7 +180,7 @@ async fn see(
     let gate = document.map(|document| &document.gate);
     let mut containers = Vec::new();
     for (found, proven) in found {
-        containers.push((found.release, container(found, proven, reach, gate).await));
+        containers.push((found.identity.release, container(found, proven, reach, gate).await));
     }
     Ok(containers)
 }
@@ -205,7 +205,7 @@ async fn container(found: Found, proven: bool, reach: &dyn Reach, gate: Option<&
     };
     Container {
         name: found.state.name,
-        image: found.image,
+        image: found.identity.image,
         health,
         restarts: found.state.restart_count,
         exit_code: found.state.exit_code,

@@ -4,6 +4,7 @@ mod candidate;
 mod images;
 mod lapse;
 mod letting_go;
+mod replicas;
 mod settled;
 mod tasks;
 mod trial;
@@ -12,7 +13,10 @@ use super::*;
 use crate::readings::{Outcome, Reading, Readings};
 use crate::world::tests::{config, container, document, version};
 use crate::world::{Confirmed, TaskContainer};
-use contract::{Backend, Fallback, Generation, Keep, Role, RouterStatus, TableLease, TaskId, VersionStatus, Weight};
+use contract::{
+    Backend, Fallback, Generation, Keep, Replica, ReplicaStatus, Replicas, Role, RouterStatus, TableLease, TaskId,
+    Weight,
+};
 use std::collections::BTreeSet;
 
 const NOW: Moment = Duration::from_secs(100);
@@ -60,15 +64,15 @@ fn bring_into_force(world: &mut World, document: &Desired) {
     let table = table(document, false, world, NOW).unwrap();
     let router = world.router.as_mut().unwrap();
     router.generation = table.generation;
-    let status = |backend: &Backend| VersionStatus {
-        release: backend.release,
-        weight: backend.weight,
-        in_flight: 0,
-        counts: Default::default(),
-        latency: Default::default(),
-        shielded: 0,
-    };
-    router.versions = table.backends.iter().map(status).collect();
+    let replicas = table.backends.iter().flat_map(|backend| {
+        let routed = backend.weight > Weight::NONE;
+        backend.replicas.iter().map(move |replica| ReplicaStatus {
+            address: replica.address,
+            routed,
+            in_flight: 0,
+        })
+    });
+    router.replicas = replicas.collect();
     world.confirmed = Some(Confirmed {
         epoch: router.epoch,
         table,
@@ -84,6 +88,7 @@ fn router() -> RouterStatus {
         lapsed: None,
         hold: None,
         versions: Vec::new(),
+        replicas: Vec::new(),
     }
 }
 
@@ -139,10 +144,17 @@ fn backend(n: u64, role: Role, weight: u16) -> Backend {
     Backend {
         release: found.release,
         role,
-        address: found.address,
         weight: Weight::per_mille(weight).unwrap(),
-        ready: true,
+        replicas: vec![Replica {
+            address: found.address,
+            ready: true,
+        }],
     }
+}
+
+fn unready(mut backend: Backend) -> Backend {
+    backend.replicas.iter_mut().for_each(|replica| replica.ready = false);
+    backend
 }
 
 fn fails(n: u64, cause: Cause) -> Action {

@@ -31,7 +31,10 @@ async fn refused_at_the_gate(candidate: impl FnOnce(&Host) -> Version) -> (Host,
     assert!(host.of_version(2).await.is_empty());
     let (sent, failed) = load.end().await;
     assert!(sent > 2 && failed.is_empty(), "{sent} sent, failed: {failed:?}");
-    assert_eq!(host.of_version(1).await, [before.versions[0].container.clone()]);
+    assert_eq!(
+        host.of_version(1).await,
+        [before.versions[0].replicas[0].container.clone()]
+    );
     (host, failure)
 }
 

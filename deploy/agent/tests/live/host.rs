@@ -6,7 +6,7 @@ use channel::Channel;
 use contract::{
     AppName, CONTRACT_VERSION, ChannelPlace, ContainerConfig, Cpus, Desired, Drain, Envelope, EnvironmentName,
     Fallback, Generation, HealthGate, HostConfig, HostName, ImageConfig, Keep, KeySet, Observed, PortRange, ReleaseId,
-    RolloutId, RouterConfig, SecretName, SecretRef, SecretsPlace, SigningKey, Task, TaskId, Version, Weight,
+    Replicas, RolloutId, RouterConfig, SecretName, SecretRef, SecretsPlace, SigningKey, Task, TaskId, Version, Weight,
 };
 use docker::{ContainerSummary, Docker};
 use rustix::process::{Pid, Signal, kill_process};
@@ -196,6 +196,7 @@ impl Host {
                 name: SecretName::parse("DB_PASSWORD").unwrap(),
                 version: 1,
             }],
+            replicas: Replicas::ONE,
             memory_mb: Some(64),
             cpus: Cpus::milli(500),
         }
@@ -374,7 +375,7 @@ impl Host {
     /// Asks a version's container itself.
     pub async fn tell(&self, n: u64, path: &str) {
         let seen = self.observed().await.unwrap();
-        let address = seen.version(release(n)).unwrap().address.unwrap();
+        let address = seen.version(release(n)).unwrap().replicas[0].address;
         http::try_get(address, path).await;
     }
 

@@ -9,5 +9,6 @@ mod images;
 mod keys;
 mod recovery;
 mod registry;
+mod replicas;
 mod rollouts;
 mod tasks;

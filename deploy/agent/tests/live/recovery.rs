@@ -55,7 +55,7 @@ async fn an_agent_without_its_memory_finds_everything_again() {
         let containers = |seen: &contract::Observed| {
             seen.versions
                 .iter()
-                .map(|found| found.container.clone())
+                .map(|found| found.replicas[0].container.clone())
                 .collect::<Vec<_>>()
         };
         assert_eq!(containers(&after.await), containers(&before));
@@ -79,8 +79,8 @@ async fn an_agent_starts_without_its_channel_and_keeps_what_is_in_force() {
     std::fs::rename(host.path("away"), host.path("channel")).unwrap();
     let after = host.sees("it reports again", |seen| seen.at > before.at).await;
     assert_eq!(
-        (after.generation, &after.versions[0].container),
-        (before.generation, &before.versions[0].container)
+        (after.generation, &after.versions[0].replicas[0].container),
+        (before.generation, &before.versions[0].replicas[0].container)
     );
 }
 

@@ -12,15 +12,16 @@ async fn a_first_release_is_pulled_gated_and_served() {
     let seen = host.bring(host.settled()).await;
     assert_eq!(host.serves().await, release(1).to_string());
     let version = seen.version(release(1)).unwrap();
-    assert_eq!((version.health, version.weight), (Health::Ready, Weight::ALL));
-    assert_eq!(version.image, host.registry.image(1).digest);
-    assert_eq!(version.container, host.of_version(1).await[0]);
+    assert_eq!((version.health(), version.weight), (Health::Ready, Weight::ALL));
+    let replica = &version.replicas[0];
+    assert_eq!(replica.image, host.registry.image(1).digest);
+    assert_eq!(replica.container, host.of_version(1).await[0]);
     assert_eq!(seen.rollout, Some(rollout(1)));
 
     let found = host
         .docker
         .api()
-        .inspect_container(&version.container, None)
+        .inspect_container(&replica.container, None)
         .await
         .unwrap();
     let limits = found.host_config.unwrap();
@@ -34,7 +35,7 @@ async fn a_first_release_is_pulled_gated_and_served() {
         "UNLESS_STOPPED"
     );
     assert!(limits.log_config.unwrap().config.unwrap().contains_key("max-size"));
-    assert!(version.address.unwrap().ip().is_loopback());
+    assert!(replica.address.ip().is_loopback());
 }
 
 #[tokio::test]
@@ -128,16 +129,16 @@ async fn a_settled_version_that_crashes_or_is_removed_comes_back() {
     host.tell(1, "/crash").await;
     let ready = |seen: &contract::Observed| {
         seen.version(release(1))
-            .is_some_and(|found| found.health == Health::Ready)
+            .is_some_and(|found| found.health() == Health::Ready)
     };
     host.sees("the engine restarted it", |seen| {
-        ready(seen) && seen.versions[0].restarts > 0 && seen.failure.is_none()
+        ready(seen) && seen.versions[0].restarts() > 0 && seen.failure.is_none()
     })
     .await;
     let first = host.of_version(1).await;
     host.docker.remove(&first[0]).await.unwrap();
     host.sees("another was made", |seen| {
-        ready(seen) && seen.versions[0].container != first[0]
+        ready(seen) && seen.versions[0].replicas[0].container != first[0]
     })
     .await;
     host.eventually_serves(1).await;
@@ -147,18 +148,21 @@ async fn a_settled_version_that_crashes_or_is_removed_comes_back() {
 async fn a_container_that_was_stopped_on_purpose_is_started_again_and_keeps_its_port() {
     let mut host = Host::start().await;
     let before = host.bring(host.settled()).await;
-    let container = before.versions[0].container.clone();
+    let container = before.versions[0].replicas[0].container.clone();
     host.kill_agent();
     host.docker.stop(&container, Duration::from_millis(100)).await.unwrap();
     host.start_agent();
     let after = host.sees("it is ready again", |seen| {
-        let ready = seen.versions.first().is_some_and(|found| found.health == Health::Ready);
+        let ready = seen
+            .versions
+            .first()
+            .is_some_and(|found| found.health() == Health::Ready);
         ready && seen.router.is_some() && seen.at > before.at
     });
-    let after = after.await.versions[0].clone();
+    let after = after.await.versions[0].replicas[0].clone();
     assert_eq!(
         (after.container, after.address),
-        (container.clone(), before.versions[0].address)
+        (container.clone(), before.versions[0].replicas[0].address)
     );
     assert_eq!(
         host.docker.inspect(&container).await.unwrap().unwrap().status,

@@ -22,7 +22,10 @@ async fn a_task_runs_before_its_document_is_acknowledged_and_leaves_what_serves_
         task.output,
         [format!("migrating as {}", release(2)), "migrated".to_owned()]
     );
-    assert_eq!(host.of_version(1).await, [before.versions[0].container.clone()]);
+    assert_eq!(
+        host.of_version(1).await,
+        [before.versions[0].replicas[0].container.clone()]
+    );
     host.sees_containers(1).await;
 }
 

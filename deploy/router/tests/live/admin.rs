@@ -40,7 +40,7 @@ async fn the_same_generation_may_bring_another_address() {
     let (first, second) = (Backend::start(1).await, Backend::start(2).await);
     let router = Router::serving(&first).await;
     let mut moved = table(1, &[(&first, 1000)]);
-    moved.backends[0].address = second.address;
+    moved.backends[0].replicas[0].address = second.address;
     router.put(&moved).await.expect_status(200);
     assert_eq!(router.get("/").await.text(), "2");
 }

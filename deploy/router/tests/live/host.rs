@@ -3,7 +3,7 @@
 use crate::backend::Backend;
 use crate::client::{self, Reply};
 use command_fds::{CommandFdExt, FdMapping};
-use contract::{Generation, ReleaseId, Role, RolloutId, RouterStatus, Table, TableLease, Weight};
+use contract::{Generation, ReleaseId, Replica, Role, RolloutId, RouterStatus, Table, TableLease, Weight};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -157,9 +157,11 @@ pub fn table(generation: u64, backends: &[(&Backend, u16)]) -> Table {
         .map(|(index, (backend, weight))| contract::Backend {
             release: backend.release,
             role: if index == 0 { Role::Stable } else { Role::Candidate },
-            address: backend.address,
             weight: Weight::per_mille(*weight).unwrap(),
-            ready: true,
+            replicas: vec![Replica {
+                address: backend.address,
+                ready: true,
+            }],
         });
     Table {
         generation: Generation(generation),

@@ -8,6 +8,7 @@ mod forwarding;
 mod hold;
 mod host;
 mod http2;
+mod replicas;
 mod restart;
 mod secure;
 mod shield;

@@ -122,7 +122,7 @@ async fn a_tester_gets_the_release_asked_for_or_an_error_but_never_another() {
     assert_eq!(ask(2).await.expect_status(200).text(), "2");
     assert_eq!(ask(1).await.expect_status(200).text(), "1");
     ask(3).await.expect_status(503);
-    both.backends[1].ready = false;
+    both.backends[1].replicas[0].ready = false;
     router.put(&both).await.expect_status(200);
     ask(2).await.expect_status(503);
     let other_software = client::get(router.address, "/", &[(TESTER_HEADER, "v2.1")]).await;
@@ -135,8 +135,8 @@ async fn backends_that_are_not_ready_get_nothing_until_nobody_is() {
     let router = Router::start().await;
     let mut both = table(1, &[(&stable, 500), (&candidate, 500)]);
     for (stable_ready, candidate_ready, expected) in [(true, false, "1"), (false, true, "2"), (false, false, "1")] {
-        both.backends[0].ready = stable_ready;
-        both.backends[1].ready = candidate_ready;
+        both.backends[0].replicas[0].ready = stable_ready;
+        both.backends[1].replicas[0].ready = candidate_ready;
         router.put(&both).await.expect_status(200);
         for _ in 0..20 {
             assert_eq!(router.get("/").await.expect_status(200).text(), expected);

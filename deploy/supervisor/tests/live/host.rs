@@ -1,7 +1,9 @@
 //! A host's folder, its programs and its processes.
 
 use crate::http::Client;
-use contract::{Backend, Generation, ProcessRecord, ReleaseId, Role, RouterStatus, SupervisorRecord, Table, Weight};
+use contract::{
+    Backend, Generation, ProcessRecord, ReleaseId, Replica, Role, RouterStatus, SupervisorRecord, Table, Weight,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -103,9 +105,8 @@ impl Host {
         let backend = Backend {
             release,
             role: Role::Stable,
-            address,
             weight: Weight::ALL,
-            ready: true,
+            replicas: vec![Replica { address, ready: true }],
         };
         let table = Table {
             generation: Generation(1),

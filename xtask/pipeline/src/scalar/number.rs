@@ -2,7 +2,7 @@
 
 use crate::form::Scalar;
 use crate::node::Value;
-use contract::Cpus;
+use contract::{Cpus, Replicas};
 use schemars::{Schema, json_schema};
 
 /// A whole number from `MIN` to `MAX`.
@@ -46,6 +46,25 @@ impl Scalar for Cpus {
 
     fn schema() -> Schema {
         json_schema!({ "type": "number", "minimum": 0.1, "maximum": 64, "multipleOf": 0.001 })
+    }
+}
+
+impl Scalar for Replicas {
+    type Value = Self;
+
+    fn expected() -> String {
+        Self::EXPECTED.to_owned()
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        match value {
+            Value::Whole(number) => u8::try_from(*number).ok().and_then(Self::new),
+            _ => None,
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "integer", "minimum": Self::ONE.count(), "maximum": Self::MOST.count() })
     }
 }
 

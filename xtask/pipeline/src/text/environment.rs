@@ -8,7 +8,7 @@ use crate::model::Method;
 use crate::node::Node;
 use crate::problem::{Problem, Problems};
 use crate::scalar::{HOUR, JsonPointer, MINUTE, Prose, SECOND, Time, UrlPath, Whole};
-use contract::{Cpus, HostName, Weight};
+use contract::{Cpus, HostName, Replicas, Weight};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 
@@ -35,6 +35,8 @@ form! {
         migrate: Migrate,
         /// How the app is stopped, where it differs from everywhere.
         drain: Drain,
+        /// Containers on each host, where it differs from everywhere.
+        replicas: Leaf<Replicas>,
         /// Memory limit, where it differs from everywhere.
         memory_mb: Leaf<Whole<16, 1_048_576>>,
         /// CPU limit, where it differs from everywhere.

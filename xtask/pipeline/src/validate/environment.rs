@@ -7,7 +7,7 @@ use crate::model::{Approval, Canary, Environment, Load, Method, Smoke, Step};
 use crate::problem::{At, Problem};
 use crate::text;
 use contract::judge::Thresholds;
-use contract::{EnvironmentName, HostName, Weight};
+use contract::{EnvironmentName, HostName, Replicas, Weight};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -38,6 +38,7 @@ impl Check<'_> {
             migrate,
             health,
             drain,
+            replicas: settings.replicas.overlaid(&text.replicas).or(Replicas::ONE),
             memory_mb: settings.memory_mb.overlaid(&text.memory_mb).value().map(u64::from),
             cpus: settings.cpus.overlaid(&text.cpus).value(),
             smoke: smoke?,

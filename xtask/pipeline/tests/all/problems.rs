@@ -431,7 +431,7 @@ fn an_unknown_profile_is_answered_with_those_there_are() {
 #[test]
 fn a_mistake_in_a_profile_that_is_not_asked_for_is_reported_too() {
     let expected = "unknown key `regsitry`; expected one of `source`, `build`, `registry`, `channel`, `store`, `env`, `health`, \
-                    `migrate`, `drain`, `memory_mb`, `cpus`, `test`, `environments`, `frontend`, `storage`, `seed`, `bench`, `hooks`, `retry`, `notify`, `ground`";
+                    `migrate`, `drain`, `replicas`, `memory_mb`, `cpus`, `test`, `environments`, `frontend`, `storage`, `seed`, `bench`, `hooks`, `retry`, `notify`, `ground`";
     check("local", "profiles: { aws: { «regsitry: {} } }", &[expected]);
 }
 
@@ -446,6 +446,19 @@ fn cpus_are_a_bounded_number_with_few_decimals() {
     }
     let expected = "bad value for `cpus`; expected a number of CPUs (0.1 to 64, at most three decimals), found `half`";
     check("local", "cpus: «half", &[expected]);
+}
+
+#[test]
+fn a_host_runs_one_to_eight_containers() {
+    for bad in ["0", "9", "1.5", "-1", "many"] {
+        let found = if bad == "many" {
+            "`many`".to_owned()
+        } else {
+            format!("the number {bad}")
+        };
+        let expected = format!("bad value for `replicas`; expected a number of containers, 1 to 8, found {found}");
+        check("local", &format!("replicas: «{bad}"), &[&expected]);
+    }
 }
 
 #[test]

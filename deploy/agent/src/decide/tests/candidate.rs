@@ -6,7 +6,7 @@ use super::*;
 fn a_candidate_is_started_beside_what_serves() {
     assert_eq!(
         next(&canary(2, 0), &settled(), NOW),
-        Action::Start(Box::new(version(2)))
+        Action::Start(Box::new(version(2)), 0)
     );
 }
 
@@ -86,7 +86,7 @@ fn a_failed_candidate_is_removed_and_never_started_or_routed_to_again() {
         rollout: RolloutId::from_parts(3, 0),
         ..canary(4, 0)
     };
-    assert_eq!(next(&again, &world, NOW), Action::Start(Box::new(version(2))));
+    assert_eq!(next(&again, &world, NOW), Action::Start(Box::new(version(2)), 0));
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn what_served_before_is_tried_again_once_its_pause_is_over() {
     };
     world.containers.clear();
     assert_eq!(next(&document(1), &world, NOW - Duration::from_millis(1)), Action::Wait);
-    assert_eq!(next(&document(1), &world, NOW), Action::Start(Box::new(version(1))));
+    assert_eq!(next(&document(1), &world, NOW), Action::Start(Box::new(version(1)), 0));
 }
 
 #[test]
@@ -132,13 +132,7 @@ fn until_the_candidate_is_proven_the_router_is_told_nothing_of_it() {
         panic!("the router is told")
     };
     assert_eq!(table.generation, Generation(1));
-    assert_eq!(
-        table.backends,
-        [Backend {
-            ready: false,
-            ..backend(1, Role::Stable, 1000)
-        }]
-    );
+    assert_eq!(table.backends, [unready(backend(1, Role::Stable, 1000))]);
 }
 
 #[test]
@@ -157,7 +151,7 @@ fn a_first_release_is_stable_by_itself() {
 fn a_fallback_that_is_missing_is_started_first() {
     let mut world = settled();
     world.containers.clear();
-    assert_eq!(next(&canary(2, 0), &world, NOW), Action::Start(Box::new(version(1))));
+    assert_eq!(next(&canary(2, 0), &world, NOW), Action::Start(Box::new(version(1)), 0));
 }
 
 #[test]
@@ -167,5 +161,5 @@ fn the_wrong_image_under_the_right_release_is_not_taken_for_it() {
         image: version(7).image.digest,
         ..container(2)
     });
-    assert_eq!(next(&canary(2, 0), &world, NOW), Action::Start(Box::new(version(2))));
+    assert_eq!(next(&canary(2, 0), &world, NOW), Action::Start(Box::new(version(2)), 0));
 }

@@ -51,7 +51,7 @@ fn what_a_container_is_made_of_stays() {
         draining_since: Some(NOW),
         ..container(3)
     });
-    world.router.as_mut().unwrap().versions.clear();
+    world.router.as_mut().unwrap().replicas.clear();
     let busy = Job::Retire(container(3).id);
     world.jobs.insert(busy.clone());
     assert_eq!(

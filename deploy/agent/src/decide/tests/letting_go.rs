@@ -24,29 +24,26 @@ fn a_pinned_fallback_drains_and_then_stops() {
 fn requests_in_flight_are_waited_for_but_not_for_ever() {
     let mut world = after_promotion();
     world.containers[0].draining_since = Some(NOW);
-    let busy = VersionStatus {
+    let busy = ReplicaStatus {
         in_flight: 1,
         ..draining(1)
     };
-    world.router.as_mut().unwrap().versions.push(busy);
+    world.router.as_mut().unwrap().replicas.push(busy);
     let soon = NOW + Duration::from_secs(9);
     assert_eq!(next(&promoted(8), &world, soon), Action::Wait);
     assert_eq!(
         next(&promoted(8), &world, NOW + Duration::from_secs(10)),
         Action::Retire("c1".to_owned())
     );
-    world.router.as_mut().unwrap().versions.pop();
+    world.router.as_mut().unwrap().replicas.pop();
     assert_eq!(next(&promoted(8), &world, soon), Action::Retire("c1".to_owned()));
 }
 
-fn draining(n: u64) -> VersionStatus {
-    VersionStatus {
-        release: version(n).release,
-        weight: Weight::NONE,
+fn draining(n: u64) -> ReplicaStatus {
+    ReplicaStatus {
+        address: container(n).address,
+        routed: false,
         in_flight: 0,
-        counts: Default::default(),
-        latency: Default::default(),
-        shielded: 0,
     }
 }
 
@@ -54,11 +51,11 @@ fn draining(n: u64) -> VersionStatus {
 fn what_the_router_still_sends_requests_to_is_never_stopped() {
     let mut world = after_promotion();
     world.containers[0].draining_since = Some(Duration::ZERO);
-    let routed = VersionStatus {
-        weight: Weight::ALL,
+    let routed = ReplicaStatus {
+        routed: true,
         ..draining(1)
     };
-    world.router.as_mut().unwrap().versions.push(routed);
+    world.router.as_mut().unwrap().replicas.push(routed);
     assert_eq!(next(&promoted(8), &world, NOW), Action::Wait);
 }
 

@@ -11,7 +11,7 @@ fn a_settled_host_does_nothing() {
 fn a_settled_version_that_stopped_is_started_again_but_not_before_its_back_off_ends() {
     let mut world = settled();
     world.containers[0].status = Status::Exited;
-    world.confirmed.as_mut().unwrap().table.backends[0].ready = false;
+    world.confirmed.as_mut().unwrap().table.backends[0].replicas[0].ready = false;
     assert_eq!(next(&document(1), &world, NOW), Action::Revive("c1".to_owned()));
     world.containers[0].again_at = NOW + Duration::from_secs(1);
     assert_eq!(next(&document(1), &world, NOW), Action::Wait);
@@ -27,7 +27,7 @@ fn a_settled_version_that_hangs_is_restarted_and_one_that_is_only_unready_is_not
     let Action::Bring(table) = next(&document(1), &world, NOW) else {
         panic!("the router is told")
     };
-    assert!(!table.backends[0].ready);
+    assert!(!table.backends[0].is_ready());
     world.confirmed.as_mut().unwrap().table = table;
     assert_eq!(next(&document(1), &world, NOW), Action::Wait);
     read(&mut world.containers[0], false, false, 5);
@@ -38,7 +38,7 @@ fn a_settled_version_that_hangs_is_restarted_and_one_that_is_only_unready_is_not
 fn a_settled_version_whose_container_is_gone_is_started_anew() {
     let mut world = settled();
     world.containers.clear();
-    assert_eq!(next(&document(1), &world, NOW), Action::Start(Box::new(version(1))));
+    assert_eq!(next(&document(1), &world, NOW), Action::Start(Box::new(version(1)), 0));
 }
 
 #[test]

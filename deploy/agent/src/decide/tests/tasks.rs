@@ -37,7 +37,7 @@ fn while_a_task_runs_the_router_still_hears_who_is_ready() {
     let mut world = settled();
     world.jobs.insert(Job::Task(task().id));
     read(&mut world.containers[0], false, true, 2);
-    assert!(matches!(next(&with_task(2), &world, NOW), Action::Reroute(table) if !table.backends[0].ready));
+    assert!(matches!(next(&with_task(2), &world, NOW), Action::Reroute(table) if !table.backends[0].is_ready()));
 }
 
 #[test]

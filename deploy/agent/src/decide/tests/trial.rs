@@ -51,7 +51,7 @@ fn a_candidate_that_stays_unready_on_trial_fails_unless_the_fallback_suffers_the
         table
             .backends
             .iter()
-            .all(|backend| !backend.ready && backend.weight != Weight::NONE)
+            .all(|backend| !backend.is_ready() && backend.weight != Weight::NONE)
     );
 }
 
@@ -62,10 +62,7 @@ fn two_misses_on_trial_are_told_to_the_router_and_are_no_failure() {
     let Action::Bring(table) = next(&canary(5, 250), &world, NOW) else {
         panic!("the router is told")
     };
-    let unready = Backend {
-        ready: false,
-        ..backend(2, Role::Candidate, 250)
-    };
+    let unready = unready(backend(2, Role::Candidate, 250));
     assert_eq!(table.backends, [backend(1, Role::Stable, 750), unready]);
 }
 
@@ -91,8 +88,8 @@ fn after_a_failure_on_trial_the_fallback_takes_everything_and_the_candidate_goes
         .router
         .as_mut()
         .unwrap()
-        .versions
-        .retain(|known| known.release == version(1).release);
+        .replicas
+        .retain(|known| known.address == container(1).address);
     assert_eq!(next(&canary(5, 250), &world, NOW), Action::Retire("c2".to_owned()));
 }
 
@@ -107,7 +104,7 @@ fn a_controller_that_renews_a_failed_rollout_gives_its_candidate_nothing() {
     };
     assert_eq!(table.backends, [backend(1, Role::Stable, 1000)]);
     world.confirmed.as_mut().unwrap().table = table;
-    world.router.as_mut().unwrap().versions.pop();
+    world.router.as_mut().unwrap().replicas.pop();
     world.containers.pop();
     assert_eq!(next(&canary(7, 1000), &world, NOW), Action::Wait);
 }
