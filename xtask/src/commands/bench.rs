@@ -2,9 +2,9 @@
 //! names.
 
 mod engine;
+mod hosts;
 mod image;
 mod program;
-mod router;
 
 use crate::cli::BenchArgs;
 use crate::failure::{Failure, Result};
@@ -12,7 +12,7 @@ use crate::project::Project;
 use crate::report::Report;
 use pipeline::model::Pipeline;
 
-const OWN: [&str; 3] = ["image", "engine", "router"];
+const OWN: [&str; 4] = ["image", "engine", "router", "rollout"];
 
 /// All there are.
 pub fn names(pipeline: &Pipeline) -> Vec<&str> {
@@ -35,7 +35,8 @@ pub async fn bench(profile: &str, args: &BenchArgs, report: &Report) -> Result<(
         match pipeline.bench.get(name) {
             Some(program) => program::run(profile, (name, program), report).await?,
             None if name == "engine" => engine::engine(profile, report).await?,
-            None if name == "router" => router::router(args.install, report).await?,
+            None if name == "router" => hosts::router(args.install, report).await?,
+            None if name == "rollout" => hosts::rollout(report).await?,
             None => image::image(profile, report).await?,
         }
     }

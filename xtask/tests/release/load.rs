@@ -1,6 +1,7 @@
 //! An honest load: clients that never retry, each going straight to one host's router, counting every failure.
 
 use crate::ask::complete;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -19,14 +20,16 @@ pub struct Load {
 struct Seen {
     sent: AtomicU64,
     next: AtomicU64,
-    /// POSTs that were answered with success.
-    writes: AtomicU64,
+    /// Answers with success by what was asked, such as `POST /api/posts`.
+    succeeded: Mutex<BTreeMap<String, u64>>,
     failures: Mutex<Vec<String>>,
 }
 
 pub struct LoadReport {
     pub sent: u64,
+    /// POSTs that were answered with success.
     pub writes: u64,
+    pub succeeded: BTreeMap<String, u64>,
     pub failures: Vec<String>,
 }
 
@@ -52,14 +55,27 @@ impl Load {
         Self::start(routers, 4, Duration::from_millis(4), ask)
     }
 
+    /// So far.
+    pub fn sent(&self) -> u64 {
+        self.seen.sent.load(Ordering::Relaxed)
+    }
+
+    /// So far.
+    pub fn failed(&self) -> usize {
+        self.seen.failures.lock().unwrap().len()
+    }
+
     pub fn end(self) -> LoadReport {
         self.stop.store(true, Ordering::Relaxed);
         for client in self.clients {
             client.join().unwrap();
         }
+        let succeeded = std::mem::take(&mut *self.seen.succeeded.lock().unwrap());
+        let writes = succeeded.iter().filter(|(asked, _)| asked.starts_with("POST "));
         LoadReport {
             sent: self.seen.sent.load(Ordering::Relaxed),
-            writes: self.seen.writes.load(Ordering::Relaxed),
+            writes: writes.map(|(_, count)| count).sum(),
+            succeeded,
             failures: std::mem::take(&mut self.seen.failures.lock().unwrap()),
         }
     }
@@ -75,14 +91,12 @@ fn client(router: &str, pause: Duration, stop: &AtomicBool, seen: &Seen, ask: &A
                 client = fresh();
             }
             let request = ask(&client, router, number).build().unwrap();
-            let is_write = request.method() == reqwest::Method::POST;
+            let asked = format!("{} {}", request.method(), request.url().path());
             let answer = client.execute(request).await;
             seen.sent.fetch_add(1, Ordering::Relaxed);
             match answer {
                 Ok(response) if response.status().is_success() => match response.bytes().await {
-                    Ok(_) => {
-                        seen.writes.fetch_add(u64::from(is_write), Ordering::Relaxed);
-                    }
+                    Ok(_) => *seen.succeeded.lock().unwrap().entry(asked).or_default() += 1,
                     Err(error) => fail(
                         seen,
                         format!("the answer to request {number} from {router} broke off: {error:?}"),

@@ -8,6 +8,7 @@ mod interface;
 mod live;
 mod outage;
 mod server;
+mod soak;
 mod two_releases;
 
 use crate::ask::request;

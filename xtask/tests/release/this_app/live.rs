@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Uploads a photo for all the member's posts, since none goes without; returns its id.
-fn photo(url: &str, token: &str) -> Value {
+pub fn photo(url: &str, token: &str) -> Value {
     let answer = request(|client| with_photo(client.post(format!("{url}/api/media")).bearer_auth(token)));
     let (status, answer) = answer.unwrap();
     assert_eq!(status, 201, "{answer}");
@@ -29,7 +29,7 @@ fn reads_and_writes(token: String, photo: Value, run: String) -> Ask {
 }
 
 /// The texts of this run that the API lists, page by page.
-fn written(url: &str, run: &str) -> Vec<String> {
+pub fn written(url: &str, run: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut path = "/api/posts?limit=50".to_owned();
     for _ in 0..10_000 {

@@ -1,5 +1,6 @@
-//! `bench router`: the router as hosts get it, beside nginx and HAProxy of Debian. What is measured, and how, is in
-//! `deploy/router/benches/peers`.
+//! `bench router`: the router as hosts get it, beside nginx and HAProxy of Debian, and `bench rollout`: agent and router
+//! beside a script that stops and starts. What is measured, and how, is in `deploy/router/benches/peers` and
+//! `deploy/agent/benches/rollout`.
 
 use crate::command;
 use crate::failure::{Failure, OrFail, Result};
@@ -24,17 +25,26 @@ pub async fn router(may_install: bool, report: &Report) -> Result<()> {
             .why("they are its peers; their packages start a service where an init system runs")
             .next("cargo xtask bench router --install"));
     }
-    report.note("building the router as hosts get it");
-    let mut bench = Command::new("cargo");
-    bench
-        .args(["bench", "--quiet", "--package", "router", "--bench", "peers"])
+    measure(["router", "peers"], "bench-router", report).await
+}
+
+pub async fn rollout(report: &Report) -> Result<()> {
+    measure(["agent", "rollout"], "bench-rollout", report).await
+}
+
+/// A benchmark of a package, built as hosts get it, that prints one JSON object with its `text` for people.
+async fn measure([package, bench]: [&str; 2], event: &str, report: &Report) -> Result<()> {
+    report.note(&format!("building the {package} as hosts get it"));
+    let mut command = Command::new("cargo");
+    command
+        .args(["bench", "--quiet", "--package", package, "--bench", bench])
         .current_dir(tool_workspace());
-    let stdout = command::show(bench, DEADLINE).await?;
+    let stdout = command::show(command, DEADLINE).await?;
     let figures: Value = serde_json::from_str(&stdout).or_fail(|| {
         let start: String = stdout.chars().take(200).collect();
         format!("expected one JSON object of the benchmark, found `{start}`")
     })?;
     let text = figures["text"].as_str().unwrap_or_default().trim_end().to_owned();
-    report.data("bench-router", &text, figures);
+    report.data(event, &text, figures);
     Ok(())
 }
