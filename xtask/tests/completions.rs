@@ -144,7 +144,10 @@ fn commands_options_stages_environments_and_profiles_are_completed() {
         (&["xtask", "rollback", ""], &["staging", "production"]),
         (&["xtask", "rollback", "prod"], &["production"]),
         (&["xtask", "plan", "--profile", ""], &["local", "aws", "nearby"]),
-        (&["xtask", "bench", ""], &["image", "engine", "router", "rollout", "api"]),
+        (
+            &["xtask", "bench", ""],
+            &["image", "engine", "router", "rollout", "idle", "api"],
+        ),
         (&["xtask", "completions", "f"], &["fish"]),
         (&["xtask", "nonsense", "more", ""], &[]),
     ] {

@@ -12,7 +12,7 @@ use crate::project::Project;
 use crate::report::Report;
 use pipeline::model::Pipeline;
 
-const OWN: [&str; 4] = ["image", "engine", "router", "rollout"];
+const OWN: [&str; 5] = ["image", "engine", "router", "rollout", "idle"];
 
 /// All there are.
 pub fn names(pipeline: &Pipeline) -> Vec<&str> {
@@ -37,6 +37,7 @@ pub async fn bench(profile: &str, args: &BenchArgs, report: &Report) -> Result<(
             None if name == "engine" => engine::engine(profile, report).await?,
             None if name == "router" => hosts::router(args.install, report).await?,
             None if name == "rollout" => hosts::rollout(report).await?,
+            None if name == "idle" => hosts::idle(report).await?,
             None => image::image(profile, report).await?,
         }
     }

@@ -3,6 +3,7 @@
 use crate::ask::get;
 use crate::load::Load;
 use crate::project::{Project, docker, eventually};
+use rustix::process::{Signal, kill_process};
 use std::time::Duration;
 
 #[test]
@@ -68,25 +69,11 @@ fn a_router_and_an_agent_that_are_killed_come_back_without_a_failed_request() {
     let project = Project::fixture();
     let release = project.released();
     let load = Load::gets(&project.routers(), "/api/work");
-    let status = project
-        .run(&["local", "status", "--json"])
-        .expect(0)
-        .event("local-status");
-    let agents: Vec<u64> = status["processes"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|process| process["name"].as_str().unwrap().trim() == "agent")
-        .map(|process| process["pid"].as_u64().unwrap())
-        .collect();
+    let agents = project.agents();
     assert_eq!(agents.len(), 3);
-    for agent in &agents {
-        rustix::process::kill_process(
-            rustix::process::Pid::from_raw(*agent as i32).unwrap(),
-            rustix::process::Signal::KILL,
-        )
-        .unwrap();
-    }
+    agents
+        .into_iter()
+        .for_each(|agent| kill_process(agent, Signal::KILL).unwrap());
     std::thread::sleep(Duration::from_secs(2));
     let report = load.end();
     assert_eq!(report.failures, Vec::<String>::new());

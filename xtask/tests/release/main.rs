@@ -20,3 +20,4 @@ mod seed;
 mod stores;
 mod test_stage;
 mod this_app;
+mod three_hosts;

@@ -1,6 +1,7 @@
 //! A project in a folder of its own, with a ground of its own, released by the real tool.
 
 use crate::ask::json;
+use rustix::process::Pid;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -147,6 +148,15 @@ impl Project {
             .values()
             .map(|host| format!("http://{}", host["listen"].as_str().unwrap()))
             .collect()
+    }
+
+    /// The agents of all its hosts.
+    pub fn agents(&self) -> Vec<Pid> {
+        let status = self.run(&["local", "status", "--json"]).expect(0).event("local-status");
+        let processes = status["processes"].as_array().unwrap().iter();
+        let agents = processes.filter(|process| process["name"].as_str().unwrap().trim() == "agent");
+        let pid = |process: &serde_json::Value| Pid::from_raw(process["pid"].as_i64().unwrap() as i32).unwrap();
+        agents.map(pid).collect()
     }
 
     pub fn url(&self, name: &str) -> String {

@@ -129,12 +129,27 @@ impl Host {
 
     /// The agent is another one, which is told this of images.
     pub fn restart_with(&mut self, images: ImageConfig) {
+        self.restart_as(|config| HostConfig { images, ..config });
+    }
+
+    pub fn poll_every(&mut self, poll_interval_ms: u64) {
+        self.restart_as(|config| HostConfig {
+            poll_interval_ms,
+            ..config
+        });
+    }
+
+    fn restart_as(&mut self, change: impl FnOnce(HostConfig) -> HostConfig) {
         self.kill_agent();
         let text = std::fs::read(self.path("host.json")).unwrap();
-        let config: HostConfig = serde_json::from_slice(&text).unwrap();
-        let config = HostConfig { images, ..config };
+        let config = change(serde_json::from_slice(&text).unwrap());
         std::fs::write(self.path("host.json"), serde_json::to_vec(&config).unwrap()).unwrap();
         self.start_agent();
+    }
+
+    /// Its processes' names and ids.
+    pub fn programs(&self) -> [(&'static str, u32); 2] {
+        [("agent", &self.agent), ("router", &self.router)].map(|(name, child)| (name, child.as_ref().unwrap().id()))
     }
 
     // Its processes.

@@ -1,6 +1,6 @@
-//! `bench router`: the router as hosts get it, beside nginx and HAProxy of Debian, and `bench rollout`: agent and router
-//! beside a script that stops and starts. What is measured, and how, is in `deploy/router/benches/peers` and
-//! `deploy/agent/benches/rollout`.
+//! `bench router`: the router as hosts get it, beside nginx and HAProxy of Debian; `bench rollout`: agent and router
+//! beside a script that stops and starts; `bench idle`: what the two cost where nothing happens. What is measured, and
+//! how, is in `deploy/router/benches` and `deploy/agent/benches`.
 
 use crate::command;
 use crate::failure::{Failure, OrFail, Result};
@@ -30,6 +30,10 @@ pub async fn router(may_install: bool, report: &Report) -> Result<()> {
 
 pub async fn rollout(report: &Report) -> Result<()> {
     measure(["agent", "rollout"], "bench-rollout", report).await
+}
+
+pub async fn idle(report: &Report) -> Result<()> {
+    measure(["agent", "idle"], "bench-idle", report).await
 }
 
 /// A benchmark of a package, built as hosts get it, that prints one JSON object with its `text` for people.
