@@ -166,8 +166,9 @@ impl Host {
         self.start_router_by(command.arg(self.path("host.json")));
     }
 
-    pub fn start_router_by(&mut self, command: &mut Command) {
-        self.router = Some(command.spawn().unwrap());
+    /// Returns its process id.
+    pub fn start_router_by(&mut self, command: &mut Command) -> u32 {
+        self.router.insert(command.spawn().unwrap()).id()
     }
 
     /// What it says goes to this log.
