@@ -6,6 +6,10 @@ use crate::load::{CLIENTS, Load, Report};
 use contract::{Failure, FailureKind};
 use std::time::{Duration, Instant};
 
+/// What may be lost: each client has a request in hand when the candidate dies, and another few may reach the port of one
+/// that the engine has started again and that does not listen yet.
+const MOST_WRITES: usize = 5 * CLIENTS as usize;
+
 /// A candidate of half the traffic that is told this once it has some; until it has failed, and is gone.
 async fn gives_back(what: &str, behave: &str, told: Option<&str>) -> (Failure, Report) {
     let mut ground = Ground::settled().await;
@@ -78,7 +82,7 @@ async fn a_candidate_that_crashes_costs_the_writes_it_had_in_hand() {
             .any(|line| line == "the order book is damaged"),
         "{failure:#?}"
     );
-    assert!(report.failed_of(true) as u64 <= CLIENTS, "{:#?}", report.reasons());
+    assert!(report.failed_of(true) <= MOST_WRITES, "{:#?}", report.reasons());
 }
 
 #[tokio::test]
@@ -90,7 +94,7 @@ async fn a_candidate_that_leaks_to_its_limit_is_told_so_by_name() {
         failure.summary.contains("killed for using more memory than it may"),
         "{failure:#?}"
     );
-    assert!(report.failed_of(true) as u64 <= CLIENTS, "{:#?}", report.reasons());
+    assert!(report.failed_of(true) <= MOST_WRITES, "{:#?}", report.reasons());
 }
 
 #[tokio::test]
@@ -98,7 +102,7 @@ async fn a_candidate_that_hangs_costs_the_writes_it_had_in_hand() {
     let (failure, report) = gives_back("candidate that hangs", "well", Some("/hang")).await;
     assert_eq!(failure.kind, FailureKind::NotReady);
     assert!(failure.evidence.last_probe.is_some(), "{failure:#?}");
-    // Each client has one request in hand.
+    // Each client has one request in hand, and the port is nobody's afterwards.
     assert!(report.failed_of(true) as u64 <= CLIENTS, "{:#?}", report.reasons());
 }
 

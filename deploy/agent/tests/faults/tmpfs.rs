@@ -16,9 +16,13 @@ impl Tmpfs {
         Self(folder)
     }
 
+    /// By another mount above it: whoever holds a file open in there keeps it, and writes nothing new.
     pub fn set_read_only(&self, read_only: bool) {
-        let mode = if read_only { "remount,ro" } else { "remount,rw" };
-        run(Command::new("mount").args(["-o", mode]).arg(&self.0));
+        if !read_only {
+            return run(Command::new("umount").arg("--lazy").arg(&self.0));
+        }
+        run(Command::new("mount").arg("--bind").args([&self.0, &self.0]));
+        run(Command::new("mount").args(["-o", "remount,bind,ro"]).arg(&self.0));
     }
 
     /// To the last byte.
