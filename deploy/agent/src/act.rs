@@ -57,6 +57,10 @@ impl Agent {
         match outcome {
             Outcome::Finished => {}
             Outcome::Unfinished(error) => tracing::warn!("to be tried again: {error:#}"),
+            // Not sooner: one that an agent forgot and then did not remove would stay for good.
+            Outcome::Pruned(images) => self
+                .state
+                .change_anyway(|memory| memory.pulled.retain(|image| !images.contains(image))),
             Outcome::Task(result) => {
                 tracing::info!(task = %result.id, exit_code = result.exit_code, "a task has ended");
                 if let Err(error) = self.state.change(|memory| memory.note_task(result)) {
@@ -180,11 +184,9 @@ impl Agent {
     }
 
     fn prune(&mut self, tools: Tools, images: Vec<ImageRef>) {
-        self.state
-            .change_anyway(|memory| memory.pulled.retain(|image| !images.contains(image)));
         self.spawn(Job::Prune, async move {
             images::prune(&tools.docker, &images).await;
-            Outcome::Finished
+            Outcome::Pruned(images)
         });
     }
 

@@ -54,6 +54,8 @@ pub enum Outcome {
     /// Will be decided about again.
     Unfinished(anyhow::Error),
     Task(TaskResult),
+    /// These were removed, or are in use and no longer this agent's.
+    Pruned(Vec<ImageRef>),
     Trouble(Box<(RolloutId, Version, Trouble)>),
 }
 

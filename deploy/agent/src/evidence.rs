@@ -16,7 +16,12 @@ const LOG_PATIENCE: Duration = Duration::from_secs(2);
 pub type Listening = Option<BTreeSet<SocketAddr>>;
 
 pub async fn gather(docker: &Docker, desired: &Desired, container: &Container, cause: Cause) -> Failure {
-    let log_tail = match tokio::time::timeout(LOG_PATIENCE, docker.logs_tail(&container.id, LOG_LINES)).await {
+    let (log_tail, ended) = tokio::join!(
+        tokio::time::timeout(LOG_PATIENCE, docker.logs_tail(&container.id, LOG_LINES)),
+        tokio::time::timeout(LOG_PATIENCE, before_restart(docker, container, cause)),
+    );
+    let container = &ended.unwrap_or_else(|_| container.clone());
+    let log_tail = match log_tail {
         Ok(Ok(lines)) => lines,
         Ok(Err(error)) => vec![format!("(its log could not be read: {error:#})")],
         Err(_) => vec!["(its log could not be read in time)".to_owned()],
@@ -39,6 +44,22 @@ pub async fn gather(docker: &Docker, desired: &Desired, container: &Container, c
             log_tail,
         },
     }
+}
+
+/// Proven, it was started again by the engine, which then shows nothing of how it ended.
+async fn before_restart(docker: &Docker, container: &Container, cause: Cause) -> Container {
+    let mut container = container.clone();
+    if cause != Cause::Died || !container.is_running() {
+        return container;
+    }
+    let found = docker.inspect(&container.id).await.ok().flatten();
+    let started = found.and_then(|state| state.started_at?.parse::<jiff::Timestamp>().ok());
+    let Some(started) = started else { return container };
+    if let Ok(Some(ended)) = docker.last_end(&container.id, started.as_second() + 1).await {
+        container.exit_code = Some(ended.exit_code);
+        container.out_of_memory = ended.out_of_memory;
+    }
+    container
 }
 
 /// For work that failed before there was a container to look at.
@@ -74,7 +95,7 @@ fn explain(
         ),
         Cause::Died if container.is_running() => (
             FailureKind::Exited,
-            "ended while it was on trial, and was restarted".to_owned(),
+            format!("{} while it was on trial, and was restarted", how_it_ended(container)),
         ),
         Cause::Died => (
             FailureKind::Exited,

@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 const NAME: &str = "state.json";
+const NEW: &str = "state.json.new";
 const VERSION: u32 = 1;
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
 /// As many as a report holds.
@@ -173,10 +174,12 @@ fn load(path: &Path) -> Result<Option<Memory>> {
 fn save(path: &Path, memory: &Memory) -> Result<()> {
     let write = || -> Result<()> {
         let folder = path.parent().context("it lies in no folder")?;
-        let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
-        temporary.write_all(&serde_json::to_vec(memory)?)?;
-        temporary.as_file().sync_all()?;
-        temporary.persist(path)?;
+        // One name, so that an agent killed here leaves one file, and what is said of a disk that stays full stays the same.
+        let temporary = folder.join(NEW);
+        let mut file = File::create(&temporary)?;
+        file.write_all(&serde_json::to_vec(memory)?)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
         File::open(folder)?.sync_all()?;
         Ok(())
     };

@@ -6,6 +6,7 @@
 
 mod build;
 mod container;
+mod ended;
 mod engine;
 mod exec;
 mod files;
@@ -21,6 +22,7 @@ mod state;
 mod volume;
 
 pub use build::{Build, BuildOptions};
+pub use ended::Ended;
 pub use engine::{DataRoot, Docker, EngineError, OLDEST_API, ReadWrite, Stream};
 pub use exec::Executed;
 pub use files::Owner;

@@ -3,24 +3,29 @@
 use crate::clock::{Clock, Moment};
 use crate::counters::Versions;
 use crate::hold::Hold;
+use crate::limits::FIRST_TABLE;
 use crate::pool::Pools;
 use crate::refusal::Refusal;
 use crate::routes::Routes;
 use crate::state::{Refused, State};
-use crate::state_file::StateFile;
+use crate::state_file::{Loaded, StateFile};
 use anyhow::Result;
 use arc_swap::ArcSwap;
-use contract::{ReplicaStatus, RouterStatus, Table, VersionStatus, Weight};
+use contract::{Generation, ReplicaStatus, RouterStatus, Table, VersionStatus, Weight};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
+
+const TABLE_CHECK: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 pub struct Control {
     /// Requests read this and nothing else here.
     pub routes: ArcSwap<Routes>,
     clock: Clock,
+    /// What the last router knew cannot be read any more.
+    is_lost: bool,
     held: Mutex<Held>,
     /// A lease may have come or gone.
     changed: Notify,
@@ -53,7 +58,12 @@ impl Control {
     /// Starts from what the last router knew, so that a restarted one serves before the agent says anything.
     pub fn start(state_path: &Path, clock: Clock) -> Result<Self> {
         let file = StateFile::open(state_path)?;
-        let previous = file.load()?;
+        let loaded = file.load()?;
+        let is_lost = loaded == Loaded::Lost;
+        let previous = match loaded {
+            Loaded::State(state) => Some(*state),
+            Loaded::Nothing | Loaded::Lost => None,
+        };
         // Without a predecessor's epoch, the time is a number that exceeds all of them.
         let state = State::resume(previous, crate::clock::unix_seconds(), &clock.now());
         if let Err(error) = file.save(&state) {
@@ -78,10 +88,29 @@ impl Control {
         Ok(Self {
             routes: ArcSwap::from_pointee(routes),
             clock,
+            is_lost,
             held,
             changed: Notify::new(),
             released: Notify::new(),
         })
+    }
+
+    /// Returns at once, unless the table was lost. Then the agent, which sees that, brings it in a moment, and until then
+    /// users had better wait in the listening socket's queue than hear that there is nobody for them.
+    pub async fn await_table(&self) {
+        if !self.is_lost {
+            return;
+        }
+        let deadline = tokio::time::Instant::now() + FIRST_TABLE;
+        while self.held.lock().await.state.table.generation == Generation::default() {
+            if tokio::time::Instant::now() >= deadline {
+                return tracing::warn!(
+                    "no table came within {} s; accepting all the same",
+                    FIRST_TABLE.as_secs()
+                );
+            }
+            tokio::time::sleep(TABLE_CHECK).await;
+        }
     }
 
     /// On disk first, then in force: a table that was acknowledged survives anything.

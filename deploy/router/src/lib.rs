@@ -110,6 +110,9 @@ async fn route(hosts: Vec<Given>, listener: TcpListener, successor: Successor) -
         tls,
         trusted_proxies,
     };
+    for site in proxy.sites.iter() {
+        site.control.await_table().await;
+    }
     let workers = Workers::start()?;
     let accepting = tokio::spawn(serve::accept(Arc::new(door), listener, workers.clone()));
 

@@ -48,6 +48,8 @@ pub const DRAIN: Duration = Duration::from_secs(30);
 pub const DRAIN_IDLE: Duration = Duration::from_secs(2);
 /// How long a new router waits for the one before it to give up the state file.
 pub const HANDOVER: Duration = Duration::from_secs(10);
+/// How long users wait for a router that lost its table to be sent one.
+pub const FIRST_TABLE: Duration = Duration::from_secs(5);
 
 /// How often the files of the certificate are looked at.
 pub const CERTIFICATE_CHECK: Duration = Duration::from_secs(5);

@@ -20,6 +20,16 @@ pub struct StateFile {
     _lock: File,
 }
 
+/// What the last router left.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Loaded {
+    /// There was none.
+    Nothing,
+    State(Box<State>),
+    /// There was something, which cannot be understood.
+    Lost,
+}
+
 impl StateFile {
     /// Takes the lock, waiting for a router that is on its way out.
     pub fn open(path: &Path) -> Result<Self> {
@@ -28,7 +38,9 @@ impl StateFile {
             .create(true)
             .truncate(false)
             .write(true)
-            .open(&lock_path);
+            .open(&lock_path)
+            // On a disk that can only be read any more it is there, from the router before.
+            .or_else(|error| File::open(&lock_path).map_err(|_| error));
         let lock = lock.with_context(|| format!("cannot open `{}`", lock_path.display()))?;
         let deadline = Instant::now() + HANDOVER;
         loop {
@@ -55,11 +67,12 @@ impl StateFile {
         }
     }
 
-    /// The last state, if there is one. A file that cannot be understood is named in the log and kept under another name:
+    /// The last state, or that there is none. A file that cannot be understood is named in the log and kept under another name:
     /// the agent will bring a table, and a person can look at what happened.
-    pub fn load(&self) -> Result<Option<State>> {
+    pub fn load(&self) -> Result<Loaded> {
         let why = match read(&self.path) {
-            Ok(state) => return Ok(state),
+            Ok(Some(state)) => return Ok(Loaded::State(Box::new(state))),
+            Ok(None) => return Ok(Loaded::Nothing),
             Err(why) => why,
         };
         let aside = beside(&self.path, &format!("unreadable-{}", unix_seconds()));
@@ -73,7 +86,7 @@ impl StateFile {
             file = %self.path.display(), moved_to = %aside.display(), why = format!("{why:#}"),
             "the router's state is unreadable; starting without a table until the agent sends one"
         );
-        Ok(None)
+        Ok(Loaded::Lost)
     }
 
     pub fn save(&self, state: &State) -> Result<()> {
@@ -145,9 +158,9 @@ mod tests {
     fn what_was_saved_is_loaded_and_no_other_file_stays() {
         let dir = tempfile::tempdir().unwrap();
         let file = StateFile::open(&dir.path().join("router.json")).unwrap();
-        assert_eq!(file.load().unwrap(), None);
+        assert_eq!(file.load().unwrap(), Loaded::Nothing);
         file.save(&some_state()).unwrap();
-        assert_eq!(file.load().unwrap(), Some(some_state()));
+        assert_eq!(file.load().unwrap(), Loaded::State(Box::new(some_state())));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "state and lock");
     }
 
@@ -160,7 +173,7 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         for length in (0..whole.len() - 2).step_by(7) {
             std::fs::write(&path, &whole[..length]).unwrap();
-            assert_eq!(file.load().unwrap(), None, "cut at {length}");
+            assert_eq!(file.load().unwrap(), Loaded::Lost, "cut at {length}");
             assert!(!path.exists());
         }
         let kept = |entry: std::io::Result<std::fs::DirEntry>| {
@@ -178,6 +191,6 @@ mod tests {
             ..some_state()
         })
         .unwrap();
-        assert_eq!(file.load().unwrap(), None);
+        assert_eq!(file.load().unwrap(), Loaded::Lost);
     }
 }

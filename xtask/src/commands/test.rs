@@ -24,7 +24,7 @@ const VENV: (&str, &str) = ("python3 -m ensurepip --version", "python3-venv");
 const REGISTRIES: [(&str, &str); 2] = [("docker-registry", "docker-registry"), ("openssl", "openssl")];
 
 /// In this order. Where none is named, all but the long ones.
-const TIERS: [Tier; 7] = [
+const TIERS: [Tier; 8] = [
     Tier {
         name: "unit",
         runs: &[
@@ -78,14 +78,21 @@ const TIERS: [Tier; 7] = [
         is_long: false,
     },
     Tier {
+        name: "faults",
+        runs: &["cargo test --quiet --package agent --test faults -- --test-threads=1 --nocapture"],
+        needs: &[("faketime", "faketime")],
+        is_long: false,
+    },
+    Tier {
         name: "soak",
         runs: &[
+            "env SOAK=1 cargo test --quiet --package agent --test faults -- --test-threads=1 --nocapture",
             // Each in a process of its own: one of them counts that process's memory.
             "env FLEET_HOSTS=1000 cargo test --quiet --package xtask --bin xtask simulation::fleet::a_fleet -- --nocapture",
             "env FLEET_HOSTS=1000 cargo test --quiet --package xtask --bin xtask simulation::fleet::a_controller -- --nocapture",
             "cargo xtask fuzz --seconds 120",
         ],
-        needs: &[("g++", "g++")],
+        needs: &[("g++", "g++"), ("faketime", "faketime")],
         is_long: true,
     },
     Tier {
@@ -222,7 +229,10 @@ mod tests {
 
     #[test]
     fn what_takes_long_is_run_only_where_it_is_named() {
-        assert_eq!(chosen(&[]), ["unit", "registries", "stores", "release", "api"]);
+        assert_eq!(
+            chosen(&[]),
+            ["unit", "registries", "stores", "release", "api", "faults"]
+        );
         assert_eq!(chosen(&["soak"]), ["soak"]);
         assert_eq!(chosen(&["soak", "unit"]), ["unit", "soak"]);
     }

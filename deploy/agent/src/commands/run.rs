@@ -11,7 +11,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 pub fn run(config: HostConfig) -> Result<()> {
     let reach = Arc::new(ThisHost::new(&config));
-    process::note_own(&config.agent_state)?;
+    if let Err(error) = process::note_own(&config.agent_state) {
+        // Whoever asks on this host is told that no agent runs; a full disk is no reason that none does.
+        tracing::error!("{error:#}; going on without");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -48,6 +48,14 @@ impl Host {
     }
 
     pub async fn start_with(images: ImageConfig) -> Self {
+        let mut host = Self::lay_out(images).await;
+        host.start_router();
+        host.start_agent();
+        host
+    }
+
+    /// Nothing runs yet.
+    pub async fn lay_out(images: ImageConfig) -> Self {
         static COUNT: AtomicU16 = AtomicU16::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("agent-test-{}-{count}", std::process::id());
@@ -55,7 +63,7 @@ impl Host {
         let dir = tempfile::tempdir().unwrap();
         let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let channel = Channel::directory(dir.path().join("channel"), &app(), &environment());
-        let mut host = Self {
+        let host = Self {
             docker: Docker::connect().await.unwrap(),
             registry: Registry::start(&name).await,
             channel,
@@ -72,8 +80,6 @@ impl Host {
             router: None,
         };
         host.write_config(count);
-        host.start_router();
-        host.start_agent();
         host
     }
 
@@ -129,22 +135,25 @@ impl Host {
 
     /// The agent is another one, which is told this of images.
     pub fn restart_with(&mut self, images: ImageConfig) {
-        self.restart_as(|config| HostConfig { images, ..config });
+        self.restart_as(|config| config.images = images);
     }
 
     pub fn poll_every(&mut self, poll_interval_ms: u64) {
-        self.restart_as(|config| HostConfig {
-            poll_interval_ms,
-            ..config
-        });
+        self.restart_as(|config| config.poll_interval_ms = poll_interval_ms);
     }
 
-    fn restart_as(&mut self, change: impl FnOnce(HostConfig) -> HostConfig) {
+    fn restart_as(&mut self, change: impl FnOnce(&mut HostConfig)) {
         self.kill_agent();
-        let text = std::fs::read(self.path("host.json")).unwrap();
-        let config = change(serde_json::from_slice(&text).unwrap());
-        std::fs::write(self.path("host.json"), serde_json::to_vec(&config).unwrap()).unwrap();
+        self.configure("host.json", change);
         self.start_agent();
+    }
+
+    /// Writes `host.json` with this change under a name.
+    pub fn configure(&self, name: &str, change: impl FnOnce(&mut HostConfig)) {
+        let text = std::fs::read(self.path("host.json")).unwrap();
+        let mut config: HostConfig = serde_json::from_slice(&text).unwrap();
+        change(&mut config);
+        std::fs::write(self.path(name), serde_json::to_vec(&config).unwrap()).unwrap();
     }
 
     /// Its processes' names and ids.
@@ -155,24 +164,36 @@ impl Host {
     // Its processes.
 
     pub fn start_agent(&mut self) {
-        self.agent = Some(self.spawn(Path::new(env!("CARGO_BIN_EXE_agent")), "agent.log"));
+        self.start_agent_told("host.json", &[]);
+    }
+
+    /// By this configuration, with these variables besides.
+    pub fn start_agent_told(&mut self, config: &str, variables: &[(&str, String)]) {
+        let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_agent")), "agent.log");
+        command.arg(self.path(config)).envs(variables.iter().cloned());
+        self.agent = Some(command.spawn().unwrap());
     }
 
     pub fn start_router(&mut self) {
-        self.router = Some(self.spawn(router_binary(), "router.log"));
+        let mut command = self.command(router_binary(), "router.log");
+        self.start_router_by(command.arg(self.path("host.json")));
     }
 
-    fn spawn(&self, program: &Path, log: &str) -> Child {
+    /// Returns its process id.
+    pub fn start_router_by(&mut self, command: &mut Command) -> u32 {
+        self.router.insert(command.spawn().unwrap()).id()
+    }
+
+    /// What it says goes to this log.
+    pub fn command(&self, program: &Path, log: &str) -> Command {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(self.path(log))
             .unwrap();
-        Command::new(program)
-            .arg(self.path("host.json"))
-            .stderr(log)
-            .spawn()
-            .unwrap()
+        let mut command = Command::new(program);
+        command.stderr(log);
+        command
     }
 
     pub fn kill_agent(&mut self) {
@@ -388,10 +409,10 @@ impl Host {
     }
 
     /// Asks a version's container itself.
-    pub async fn tell(&self, n: u64, path: &str) {
+    pub async fn tell(&self, n: u64, path: &str) -> Option<(u16, String)> {
         let seen = self.observed().await.unwrap();
         let address = seen.version(release(n)).unwrap().replicas[0].address;
-        http::try_get(address, path).await;
+        http::try_get(address, path).await
     }
 
     pub async fn containers(&self) -> Vec<ContainerSummary> {
@@ -497,7 +518,7 @@ pub fn rollout(n: u64) -> RolloutId {
 }
 
 /// Cargo gives a test its own package's programs only.
-fn router_binary() -> &'static Path {
+pub fn router_binary() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let mut cargo = Command::new(env!("CARGO"));

@@ -3,11 +3,13 @@
 mod asks;
 mod commands;
 mod failures;
+#[expect(dead_code, reason = "what only faults and benchmarks ask of a host")]
 mod host;
 mod http;
 mod images;
 mod keys;
 mod recovery;
+#[expect(dead_code, reason = "what only faults ask of a registry")]
 mod registry;
 mod replicas;
 mod rollouts;

@@ -4,11 +4,14 @@ use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use contract::{Digest, ImageRef};
+use hyper_util::rt::TokioIo;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
+use tokio::task::{JoinHandle, JoinSet};
 
 const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const CONFIG: &str = "application/vnd.docker.container.image.v1+json";
@@ -20,6 +23,9 @@ pub struct Registry {
     repository: String,
     digests: Vec<Digest>,
     notes: Arc<Notes>,
+    app: axum::Router,
+    address: SocketAddr,
+    serving: JoinHandle<()>,
 }
 
 #[derive(Default)]
@@ -57,13 +63,25 @@ impl Registry {
             .route("/v2/", axum::routing::get(StatusCode::OK))
             .route("/v2/{name}/{kind}/{digest}", axum::routing::get(fetch));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let repository = format!("{}/{unique}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, app).await });
+        let address = listener.local_addr().unwrap();
         Self {
-            repository,
+            repository: format!("{address}/{unique}"),
             digests,
             notes,
+            serving: serve(listener, app.clone()),
+            app,
+            address,
         }
+    }
+
+    /// Nobody listens there any more.
+    pub fn go_away(&mut self) {
+        self.serving.abort();
+    }
+
+    pub async fn come_back(&mut self) {
+        let listener = tokio::net::TcpListener::bind(self.address).await.unwrap();
+        self.serving = serve(listener, self.app.clone());
     }
 
     pub fn hang(&self, times: u32) {
@@ -103,6 +121,20 @@ impl Notes {
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
             .is_ok()
     }
+}
+
+/// Connections end with what listens, so that nobody goes on through one of them.
+fn serve(listener: tokio::net::TcpListener, app: axum::Router) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let service = hyper_util::service::TowerToHyperService::new(app.clone());
+            let http = hyper::server::conn::http1::Builder::new();
+            // A client may leave whenever it likes.
+            connections.spawn(async move { http.serve_connection(TokioIo::new(stream), service).await.is_ok() });
+        }
+    })
 }
 
 fn answer(kind: &str, found: Option<Vec<u8>>) -> Response {

@@ -1,13 +1,18 @@
 //! The service that versions in these tests run: a static binary without dependencies, compiled by the test itself. It
-//! behaves as `BEHAVE` says; `POST /crash` ends it, `POST /unready` and `POST /hang` change its mind later.
+//! behaves as `BEHAVE` says; `/crash` ends it, `/unready`, `/hang` and `/leak` change its mind later. What is written
+//! with a key is counted.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 static UNREADY: AtomicBool = AtomicBool::new(false);
 static HANGS: AtomicBool = AtomicBool::new(false);
+/// How often each key was written.
+static WRITTEN: Mutex<BTreeMap<String, u64>> = Mutex::new(BTreeMap::new());
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -36,6 +41,16 @@ fn serve() {
         std::process::exit(3);
     }
     UNREADY.store(behave == "unready", Ordering::SeqCst);
+    if let Some(seconds) = behave.strip_prefix("starts-after=") {
+        std::thread::sleep(Duration::from_secs_f64(seconds.parse().unwrap()));
+    }
+    if let Some(seconds) = behave.strip_prefix("unready-after=") {
+        let pause = Duration::from_secs_f64(seconds.parse().unwrap());
+        std::thread::spawn(move || {
+            std::thread::sleep(pause);
+            UNREADY.store(true, Ordering::SeqCst);
+        });
+    }
     let address = if behave == "loopback" { "127.0.0.1:8080" } else { "0.0.0.0:8080" };
     let listener = TcpListener::bind(address).unwrap();
     println!("serving on {address}");
@@ -67,7 +82,9 @@ fn answer_all(stream: TcpStream) -> Option<()> {
         }
         reader.read_exact(&mut vec![0; length]).ok()?;
         let (status, body) = answer(&path);
-        write!(writer, "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).ok()?;
+        // In one write: the second of two waits for the first to be acknowledged, which takes 40 ms.
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        writer.write_all(answer.as_bytes()).ok()?;
     }
 }
 
@@ -102,7 +119,33 @@ fn answer(path: &str) -> (&'static str, String) {
             HANGS.store(true, Ordering::SeqCst);
             ("200 OK", String::new())
         }
-        "/crash" => std::process::exit(9),
+        "/crash" => {
+            eprintln!("the order book is damaged");
+            std::process::exit(9)
+        }
+        "/leak" => {
+            println!("caching everything");
+            std::thread::spawn(leak);
+            ("200 OK", String::new())
+        }
+        write if write.starts_with("/write/") => {
+            let mut written = WRITTEN.lock().unwrap();
+            let times = written.entry(write["/write/".len()..].to_owned()).or_default();
+            *times += 1;
+            ("200 OK", format!("{} {times}", var("RELEASE_ID")))
+        }
+        "/written" => {
+            let written = WRITTEN.lock().unwrap();
+            ("200 OK", format!("{} {}", written.len(), written.values().sum::<u64>()))
+        }
         _ => ("404 Not Found", String::new()),
+    }
+}
+
+fn leak() {
+    let mut held = Vec::new();
+    loop {
+        held.push(vec![1_u8; 1 << 20]);
+        std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -29,7 +29,7 @@ async fn after_kill_9_connections_queue_and_the_next_router_serves_by_the_last_t
 }
 
 #[tokio::test]
-async fn an_unreadable_state_is_named_kept_aside_and_does_not_stop_the_router() {
+async fn an_unreadable_state_is_named_and_kept_aside_and_users_wait_for_the_next_table() {
     let backend = Backend::start(1).await;
     let mut router = Router::serving(&backend).await;
     let epoch = router.status().await.epoch;
@@ -37,7 +37,8 @@ async fn an_unreadable_state_is_named_kept_aside_and_does_not_stop_the_router() 
     std::fs::write(router.path("router.json"), b"{\"contract\": 1, \"epo").unwrap();
     router.start_successor();
     router.wait_until_it_answers().await;
-    router.get("/").await.expect_status(503);
+    let address = router.address;
+    let early = tokio::spawn(async move { client::get(address, "/", &[]).await });
     assert!(
         router.status().await.epoch >= epoch,
         "counters of different lives are told apart"
@@ -52,8 +53,19 @@ async fn an_unreadable_state_is_named_kept_aside_and_does_not_stop_the_router() 
         names.iter().any(|name| name.starts_with("router.json.unreadable-")),
         "{names:?}"
     );
+    assert!(!early.is_finished(), "it waits in the queue");
     router.put(&table(1, &[(&backend, 1000)])).await.expect_status(200);
-    router.get("/").await.expect_status(200);
+    early.await.unwrap().expect_status(200);
+}
+
+#[tokio::test]
+async fn a_router_that_lost_its_table_and_is_sent_none_says_so_to_its_users() {
+    let backend = Backend::start(1).await;
+    let mut router = Router::serving(&backend).await;
+    router.kill().await;
+    std::fs::write(router.path("router.json"), b"").unwrap();
+    router.start_successor();
+    router.get("/").await.expect_status(503);
 }
 
 #[tokio::test]
