@@ -2,7 +2,7 @@
 
 use crate::reach::Reach;
 use bytes::Bytes;
-use contract::{RouterStatus, Table};
+use contract::{Hold, RouterStatus, Table};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper::{Method, Request, StatusCode};
@@ -46,6 +46,17 @@ impl Router {
     /// All weight back on the stable version, for good for the rollout that is under way.
     pub async fn revert(&self) -> Result<RouterStatus, PutError> {
         self.ask(Method::POST, "/revert", Bytes::new()).await
+    }
+
+    /// Keeps requests from every version, or lets them go on.
+    pub async fn hold(&self, asked: Option<&Hold>) -> Result<RouterStatus, PutError> {
+        match asked {
+            Some(hold) => {
+                let body = serde_json::to_vec(hold).map_err(away)?;
+                self.ask(Method::PUT, "/hold", body.into()).await
+            }
+            None => self.ask(Method::DELETE, "/hold", Bytes::new()).await,
+        }
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<RouterStatus, PutError> {

@@ -1,5 +1,6 @@
-//! What was typed. Pure. By hand: a library for it would be a fifth of what is read here, and seven verbs need none.
+//! What was typed. Pure. By hand: a library for it would be a fifth of what is read here, and eight verbs need none.
 
+use contract::Hold;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -7,11 +8,21 @@ use std::path::PathBuf;
 pub const HOST_JSON: &str = "/etc/release/host.json";
 const LINES: usize = 100;
 const MOST_LINES: usize = 100_000;
+const PAUSE_S: u32 = 10;
+/// The router lets nobody wait longer.
+const LONGEST_PAUSE_S: u32 = 60;
+const RETRY_AFTER_S: u32 = 60;
+const LONGEST_RETRY_AFTER_S: u32 = 86_400;
 
 pub const USAGE: &str = "\
 usage: agent run [HOST_JSON]               be this host's agent, until told to end
        agent status [--json] [HOST_JSON]   what this host is told, what runs, what stands in the way
        agent rollback [HOST_JSON]          emergency: all weight back to the fallback, on this host alone
+       agent hold pause [--seconds N] [HOST_JSON]
+                                           this host's users wait, N seconds at most (10)
+       agent hold maintenance [--seconds N] [HOST_JSON]
+                                           they get 503 and are told to come back after N seconds (60)
+       agent hold off [HOST_JSON]          they go on
        agent logs [--follow] [--lines N] [--host HOST_JSON] [VERSION]
                                            what the app prints; VERSION: a release id, `stable` or `candidate`
        agent doctor [--json] [HOST_JSON]   what is in the way on this host
@@ -27,10 +38,16 @@ pub struct Arguments {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verb {
     Run,
-    Status { json: bool },
+    Status {
+        json: bool,
+    },
     Rollback,
+    /// `None` ends what holds users.
+    Hold(Option<Hold>),
     Logs(Wanted),
-    Doctor { json: bool },
+    Doctor {
+        json: bool,
+    },
     Version,
     Help,
 }
@@ -52,11 +69,12 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Arguments, String> 
     let takes = |verb: &str| match verb {
         "status" | "doctor" => &["--json"][..],
         "logs" => &["--follow", "--lines", "--host"],
+        "hold" => &["--seconds"],
         _ => &[],
     };
     let name = verb.to_string_lossy().into_owned();
     let verb = match &*name {
-        "run" | "rollback" | "status" | "doctor" | "logs" | "version" => {
+        "run" | "rollback" | "hold" | "status" | "doctor" | "logs" | "version" => {
             words.read(&name, takes(&name), args)?;
             words.verb(&name)?
         }
@@ -86,6 +104,7 @@ struct Words {
     json: bool,
     follow: bool,
     lines: Option<String>,
+    seconds: Option<String>,
     host: Option<OsString>,
     free: Vec<OsString>,
 }
@@ -120,6 +139,7 @@ impl Words {
                 ("--json", _) => self.json = true,
                 ("--follow", _) => self.follow = true,
                 ("--lines", value) => self.lines = value.map(|value| value.to_string_lossy().into_owned()),
+                ("--seconds", value) => self.seconds = value.map(|value| value.to_string_lossy().into_owned()),
                 (_, value) => self.host = value,
             }
         }
@@ -131,6 +151,7 @@ impl Words {
             "status" => Verb::Status { json: self.json },
             "doctor" => Verb::Doctor { json: self.json },
             "rollback" => Verb::Rollback,
+            "hold" => Verb::Hold(self.hold()?),
             "version" => Verb::Version,
             "logs" => Verb::Logs(Wanted {
                 follow: self.follow,
@@ -139,6 +160,32 @@ impl Words {
             }),
             _ => Verb::Run,
         })
+    }
+
+    fn hold(&mut self) -> Result<Option<Hold>, String> {
+        let how = match self.free.is_empty() {
+            true => String::new(),
+            false => self.free.remove(0).to_string_lossy().into_owned(),
+        };
+        let seconds = |usual: u32, most: u32| match &self.seconds {
+            None => Ok(usual),
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|seconds| (1..=most).contains(seconds))
+                .ok_or_else(|| format!("expected `--seconds` to be a number from 1 to {most}, found `{text}`")),
+        };
+        match &*how {
+            "pause" => Ok(Some(Hold::Pause {
+                max_ms: u64::from(seconds(PAUSE_S, LONGEST_PAUSE_S)?) * 1_000,
+            })),
+            "maintenance" => Ok(Some(Hold::Maintenance {
+                retry_after_s: seconds(RETRY_AFTER_S, LONGEST_RETRY_AFTER_S)?,
+            })),
+            "off" if self.seconds.is_some() => Err("`agent hold off` takes no `--seconds`".to_owned()),
+            "off" => Ok(None),
+            found => Err(format!("expected `pause`, `maintenance` or `off`, found `{found}`")),
+        }
     }
 
     fn lines(&self) -> Result<usize, String> {
@@ -183,6 +230,35 @@ mod tests {
         check("logs stable --follow", wanted(true, 100, Some("stable")), HOST_JSON);
         check("logs --lines 5 --host=a.json", wanted(false, 5, None), "a.json");
         check("--version", Verb::Version, HOST_JSON);
+    }
+
+    #[test]
+    fn users_are_held_for_as_long_as_is_said_or_usual() {
+        let pause = |max_ms| Verb::Hold(Some(Hold::Pause { max_ms }));
+        check("hold pause", pause(10_000), HOST_JSON);
+        check("hold pause --seconds 60 a.json", pause(60_000), "a.json");
+        let retry_after_s = 3_600;
+        let maintenance = Verb::Hold(Some(Hold::Maintenance { retry_after_s }));
+        check("hold --seconds=3600 maintenance", maintenance, HOST_JSON);
+        check("hold off a.json", Verb::Hold(None), "a.json");
+        for (line, said) in [
+            ("hold", "expected `pause`, `maintenance` or `off`, found ``"),
+            (
+                "hold a.json",
+                "expected `pause`, `maintenance` or `off`, found `a.json`",
+            ),
+            (
+                "hold pause --seconds 61",
+                "expected `--seconds` to be a number from 1 to 60, found `61`",
+            ),
+            (
+                "hold maintenance --seconds 0",
+                "expected `--seconds` to be a number from 1 to 86400, found `0`",
+            ),
+            ("hold off --seconds 1", "`agent hold off` takes no `--seconds`"),
+        ] {
+            assert_eq!(parse(line).unwrap_err(), said, "{line}");
+        }
     }
 
     #[test]

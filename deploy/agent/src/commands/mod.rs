@@ -3,6 +3,7 @@
 
 mod arguments;
 mod doctor;
+mod hold;
 mod logs;
 mod rollback;
 mod run;
@@ -58,6 +59,7 @@ async fn answer(arguments: &Arguments, config: HostConfig) -> Result<ExitCode> {
             said(as_asked(&status, *json, status::show))
         }
         Verb::Rollback => said(rollback::rollback(&config, reach).await),
+        Verb::Hold(asked) => said(hold::hold(reach, asked.as_ref()).await),
         Verb::Logs(wanted) => {
             logs::print(&config, &*reach, wanted).await?;
             ExitCode::SUCCESS

@@ -1,6 +1,7 @@
 //! What somebody who is logged in on the host gets to see and can do, also while the agent is dead.
 
 use crate::host::{Host, release, rollout};
+use crate::http;
 use contract::RolloutId;
 use serde_json::Value;
 use std::process::Output;
@@ -264,5 +265,30 @@ async fn what_is_typed_wrongly_is_named() {
         String::from_utf8(missing.stderr)
             .unwrap()
             .contains("cannot find `/nonexistent/host.json`")
+    );
+}
+
+#[tokio::test]
+async fn users_are_told_to_come_back_until_they_may_go_on() {
+    let mut host = Host::start().await;
+    host.bring(host.settled()).await;
+    host.kill_agent();
+    let held = said(&host, "hold", &["maintenance", "--seconds", "7"]).await;
+    assert!(
+        held.contains("come back after 7 s") && held.ends_with("exit 0"),
+        "{held}"
+    );
+    assert_eq!(http::get(host.listen, "/version").await.0, 503);
+    let off = said(&host, "hold", &["off"]).await;
+    assert_eq!(off, "nobody is held any more\nexit 0");
+    assert_eq!(host.serves().await, release(1).to_string());
+    // Paused, they wait; and go on when it is over.
+    said(&host, "hold", &["pause", "--seconds", "1"]).await;
+    assert_eq!(host.serves().await, release(1).to_string());
+    host.kill_router();
+    let away = said(&host, "hold", &["off"]).await;
+    assert!(
+        away.contains("the router does not answer") && away.ends_with("exit 1"),
+        "{away}"
     );
 }
