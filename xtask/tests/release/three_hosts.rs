@@ -203,6 +203,7 @@ fn a_release_taken_back_while_it_bakes_is_gone_within_a_second() {
     project.commit("a long bake");
     let load = load(&project);
     let engine = project.change_and_release();
+    project.wait_for_journal("the canary reaches 25%", AT_A_QUARTER);
     project.wait_for_journal("the bake begins", "\"event\":\"stage-started\",\"stage\":\"bake\"");
     let since = Instant::now();
     kill_process(Pid::from_child(&engine), Signal::INT).unwrap();

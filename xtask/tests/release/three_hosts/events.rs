@@ -87,7 +87,8 @@ fn open(address: &str, last: Option<u64>) -> Result<BufReader<TcpStream>, String
     let mut stream = TcpStream::connect(address).map_err(|error| error.to_string())?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let last = last.map_or(String::new(), |last| format!("last-event-id: {last}\r\n"));
-    let request = format!("GET /events HTTP/1.1\r\nhost: app\r\n{last}\r\n");
+    // By the older version, whose answers come as they are and end with their connection.
+    let request = format!("GET /events HTTP/1.0\r\nhost: app\r\n{last}\r\n");
     stream
         .write_all(request.as_bytes())
         .map_err(|error| error.to_string())?;
