@@ -41,8 +41,8 @@ impl Socket {
     /// Whether the latest router has named another, which is then the latest.
     pub fn find_successor(&self, host: &Host) -> bool {
         let log = std::fs::read_to_string(host.path("router.log")).unwrap();
-        let lines = log.lines().filter(|line| line.contains("\"handing over\""));
-        let line: Option<serde_json::Value> = lines.last().and_then(|line| serde_json::from_str(line).ok());
+        let mut lines = log.lines().filter(|line| line.contains("\"handing over\""));
+        let line: Option<serde_json::Value> = lines.next_back().and_then(|line| serde_json::from_str(line).ok());
         let named = line
             .and_then(|line| line["fields"]["pid"].as_u64())
             .map(|pid| pid as u32);
