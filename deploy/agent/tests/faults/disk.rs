@@ -42,33 +42,51 @@ async fn restart_agent(ground: &mut Ground) {
 async fn state_files_that_are_cut_off_garbage_or_empty_are_named_and_cost_no_request() {
     let (mut ground, _disks) = on_trial().await;
     let load = Load::on(ground.host.listen);
-    let (agents, routers) = (
-        ground.host.path("agent/state.json"),
-        ground.host.path("routing/state.json"),
-    );
+    let agents = ground.host.path("agent/state.json");
+    let routers = ground.host.path("routing/state.json");
+    let as_before = |seen: &contract::Observed| weights(seen) == (750, 250);
     for (number, how) in (1..).zip(["half", "garbage", "empty"]) {
         ground.host.kill_agent();
         damage(&agents, how);
         ground.host.start_agent();
         restart_agent(&mut ground).await;
-        let named = |log: &str, words: &str| log.matches(words).count();
-        assert_eq!(named(&ground.host.agent_log(), "state.json.unusable"), number, "{how}");
+        assert_eq!(named(&ground.host.agent_log(), AGENTS), number, "{how}");
 
         damage(&routers, how);
         ground.replace_router().await;
-        assert_eq!(
-            named(&ground.router_log(), "the router's state is unreadable"),
-            number,
-            "{how}"
-        );
-        let as_before = |seen: &contract::Observed| weights(seen) == (750, 250);
+        assert_eq!(named(&ground.router_log(), ROUTERS), number, "{how}");
         ground.host.sees("the weights are as before", as_before).await;
         load.flows(100).await;
         // The rollout goes on, with a new lease.
         ground.host.bring(ground.host.canary(250, "well")).await;
     }
+
+    // Both: all that is left is what the channel says, and containers with their labels.
+    let containers = ground.host.containers().await.len();
+    ground.host.kill_agent();
+    damage(&agents, "half");
+    damage(&routers, "half");
+    ground.begin_replacing_router();
+    eventually("that it is lost is known", || named(&ground.router_log(), ROUTERS) == 4).await;
+    ground.host.start_agent();
+    eventually("by the agent, too", || named(&ground.host.agent_log(), AGENTS) == 4).await;
+    ground.host.bring(ground.host.canary(250, "well")).await;
+    ground.host.sees("the weights are as before", as_before).await;
+    assert_eq!(
+        ground.host.containers().await.len(),
+        containers,
+        "nothing was started anew"
+    );
+    load.flows(100).await;
     load.end()
         .print_unharmed("state files of agent and router cut off, garbage and empty");
+}
+
+const AGENTS: &str = "state.json.unusable";
+const ROUTERS: &str = "the router's state is unreadable";
+
+fn named(log: &str, words: &str) -> usize {
+    log.matches(words).count()
 }
 
 /// What a new document meets while nothing can be written, first by the agent and then by the router; both can be started

@@ -76,11 +76,15 @@ impl Ground {
     pub async fn replace_router(&self) {
         let before = self.host.observed().await.and_then(|seen| epoch(&seen));
         let router = self.router().expect("a router runs");
-        signal(self.supervisor.id(), Signal::HUP);
+        self.begin_replacing_router();
         eventually("the old router is gone", || !is_running(&router)).await;
         self.host
             .sees("the new router is known", |seen| epoch(seen) > before)
             .await;
+    }
+
+    pub fn begin_replacing_router(&self) {
+        signal(self.supervisor.id(), Signal::HUP);
     }
 
     pub fn router_log(&self) -> String {

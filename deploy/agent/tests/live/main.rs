@@ -9,7 +9,7 @@ mod http;
 mod images;
 mod keys;
 mod recovery;
-#[expect(dead_code, reason = "what only faults ask of a registry")]
+#[expect(dead_code, reason = "only the tests of faults let it go away")]
 mod registry;
 mod replicas;
 mod rollouts;
