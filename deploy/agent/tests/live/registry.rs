@@ -5,6 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use contract::{Digest, ImageRef};
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -32,6 +33,11 @@ struct Notes {
 impl Registry {
     /// `unique` keeps the images of one test apart from those of another.
     pub async fn start(unique: &str) -> Self {
+        Self::start_at(Ipv4Addr::LOCALHOST.into(), unique).await
+    }
+
+    /// At an address of this machine that whoever pulls can reach.
+    pub async fn start_at(address: IpAddr, unique: &str) -> Self {
         let layer = layer();
         let mut things = HashMap::from([(Digest::of(&layer).to_string(), layer.clone())]);
         let mut digests = Vec::new();
@@ -56,7 +62,7 @@ impl Registry {
         let app = axum::Router::new()
             .route("/v2/", axum::routing::get(StatusCode::OK))
             .route("/v2/{name}/{kind}/{digest}", axum::routing::get(fetch));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = tokio::net::TcpListener::bind((address, 0)).await.unwrap();
         let repository = format!("{}/{unique}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, app).await });
         Self {
@@ -64,6 +70,11 @@ impl Registry {
             digests,
             notes,
         }
+    }
+
+    pub fn port(&self) -> u16 {
+        let (address, _) = self.repository.split_once('/').unwrap_or_default();
+        address.parse::<SocketAddr>().unwrap().port()
     }
 
     pub fn hang(&self, times: u32) {

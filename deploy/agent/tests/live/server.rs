@@ -1,13 +1,19 @@
 //! The service that versions in these tests run: a static binary without dependencies, compiled by the test itself. It
 //! behaves as `BEHAVE` says; `POST /crash` ends it, `POST /unready` and `POST /hang` change its mind later.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::{Mutex, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 static UNREADY: AtomicBool = AtomicBool::new(false);
+/// Of a server that is late.
+static BEGAN: OnceLock<Instant> = OnceLock::new();
+const LATE: Duration = Duration::from_secs(3);
 static HANGS: AtomicBool = AtomicBool::new(false);
+static ORDERS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -36,6 +42,9 @@ fn serve() {
         std::process::exit(3);
     }
     UNREADY.store(behave == "unready", Ordering::SeqCst);
+    if behave == "late" {
+        BEGAN.get_or_init(Instant::now);
+    }
     let address = if behave == "loopback" { "127.0.0.1:8080" } else { "0.0.0.0:8080" };
     let listener = TcpListener::bind(address).unwrap();
     println!("serving on {address}");
@@ -76,6 +85,7 @@ fn answer(path: &str) -> (&'static str, String) {
         std::thread::sleep(Duration::from_secs(60));
     }
     match path {
+        "/readyz" if BEGAN.get().is_some_and(|began| began.elapsed() < LATE) => ("503 Service Unavailable", "late".to_owned()),
         "/readyz" if UNREADY.load(Ordering::SeqCst) => ("503 Service Unavailable", "no database".to_owned()),
         "/healthz" | "/readyz" => ("200 OK", "ok".to_owned()),
         "/version" => ("200 OK", var("RELEASE_ID")),
@@ -89,6 +99,11 @@ fn answer(path: &str) -> (&'static str, String) {
                 println!("line {number} of a great many, each of them about a hundred characters long {}", "x".repeat(30));
             }
             ("200 OK", String::new())
+        }
+        // What is written once: told a second time, it was sent on twice.
+        order if order.starts_with("/orders/") => {
+            let is_new = ORDERS.lock().unwrap().insert(order.to_owned());
+            (if is_new { "200 OK" } else { "409 Conflict" }, var("RELEASE_ID"))
         }
         said if said.starts_with("/say/") => {
             println!("{} says {}", var("RELEASE_ID"), &said["/say/".len()..]);
