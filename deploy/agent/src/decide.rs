@@ -123,7 +123,7 @@ fn bring(desired: &Desired, world: &World, now: Moment) -> Progress {
         }
     }
     let Some(table) = table(desired, false, world, now) else {
-        return Progress::Pending;
+        return serve_stable(desired, world, now);
     };
     if pending || world.router.is_none() {
         return Progress::Pending;
@@ -136,6 +136,14 @@ fn bring(desired: &Desired, world: &World, now: Moment) -> Progress {
         Progress::Done
     } else {
         Progress::Do(Action::Bring(table))
+    }
+}
+
+/// A host that joins a rollout does not wait for the candidate: what is stable serves as soon as it can.
+fn serve_stable(desired: &Desired, world: &World, now: Moment) -> Progress {
+    match table(desired, true, world, now).filter(|_| world.in_force.is_none()) {
+        Some(stable) if must_put(&stable, world) => Progress::Do(Action::Reroute(stable)),
+        _ => Progress::Pending,
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Observer {
 struct Watched {
     proven: bool,
     since: Moment,
+    /// As the engine says it. Another one is another life, of which nothing has been read yet.
+    started_at: Option<String>,
     restarts_before: u32,
     readings: Readings,
     probe: Option<(HealthGate, AbortHandle)>,
@@ -174,12 +176,16 @@ impl Observer {
         if !self.watched.contains_key(id) {
             let Some(docker) = &self.docker else { return Ok(()) };
             let proven = containers::is_proven(docker, id).await?;
-            let watched = Watched::new(proven, proven && is_running, found.state.restart_count, now);
+            let watched = Watched::new(found, proven, now);
             self.watched.insert(id.clone(), watched);
         }
         let Some(watched) = self.watched.get_mut(id) else {
             return Ok(());
         };
+        if watched.started_at != found.state.started_at {
+            watched.started_at.clone_from(&found.state.started_at);
+            watched.readings.forget();
+        }
         match gate.filter(|_| is_running) {
             Some(gate) if watched.probe.as_ref().is_none_or(|(current, _)| current != gate) => {
                 watched.stop_probing();
@@ -247,12 +253,14 @@ impl Observer {
 }
 
 impl Watched {
-    fn new(proven: bool, believed_ready: bool, restarts_before: u32, since: Moment) -> Self {
+    fn new(found: &Found, proven: bool, since: Moment) -> Self {
+        let state = &found.state;
         Self {
             proven,
             since,
-            restarts_before,
-            readings: Readings::unknown(believed_ready),
+            started_at: state.started_at.clone(),
+            restarts_before: state.restart_count,
+            readings: Readings::unknown(proven && state.status == Status::Running),
             probe: None,
             draining_since: None,
             again_at: Moment::ZERO,

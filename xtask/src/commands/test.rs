@@ -23,8 +23,11 @@ struct Tier {
 const VENV: (&str, &str) = ("python3 -m ensurepip --version", "python3-venv");
 const REGISTRIES: [(&str, &str); 2] = [("docker-registry", "docker-registry"), ("openssl", "openssl")];
 
+/// Engines of the tests' own, each in a network of its own. Who is not root is told so by the tests.
+const ENGINES: [(&str, &str); 3] = [("ip", "iproute2"), ("iptables", "iptables"), ("dockerd", "docker.io")];
+
 /// In this order. Where none is named, all but the long ones.
-const TIERS: [Tier; 7] = [
+const TIERS: [Tier; 8] = [
     Tier {
         name: "unit",
         runs: &[
@@ -78,14 +81,21 @@ const TIERS: [Tier; 7] = [
         is_long: false,
     },
     Tier {
+        name: "faults",
+        runs: &["cargo test --quiet --package agent --test engines -- --test-threads=1 --nocapture"],
+        needs: &ENGINES,
+        is_long: false,
+    },
+    Tier {
         name: "soak",
         runs: &[
             // Each in a process of its own: one of them counts that process's memory.
             "env FLEET_HOSTS=1000 cargo test --quiet --package xtask --bin xtask simulation::fleet::a_fleet -- --nocapture",
             "env FLEET_HOSTS=1000 cargo test --quiet --package xtask --bin xtask simulation::fleet::a_controller -- --nocapture",
             "cargo xtask fuzz --seconds 120",
+            "env SOAK=1 cargo test --quiet --package agent --test engines -- --test-threads=1 --nocapture",
         ],
-        needs: &[("g++", "g++")],
+        needs: &[("g++", "g++"), ENGINES[0], ENGINES[1], ENGINES[2]],
         is_long: true,
     },
     Tier {
@@ -222,7 +232,10 @@ mod tests {
 
     #[test]
     fn what_takes_long_is_run_only_where_it_is_named() {
-        assert_eq!(chosen(&[]), ["unit", "registries", "stores", "release", "api"]);
+        assert_eq!(
+            chosen(&[]),
+            ["unit", "registries", "stores", "release", "api", "faults"]
+        );
         assert_eq!(chosen(&["soak"]), ["soak"]);
         assert_eq!(chosen(&["soak", "unit"]), ["unit", "soak"]);
     }

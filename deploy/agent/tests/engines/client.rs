@@ -31,7 +31,9 @@ impl Client {
     }
 
     pub async fn on(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<Self, String> {
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+        let (sender, connection) = handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| error.to_string())?;
         tokio::spawn(connection);
         Ok(Self(sender))
     }
@@ -43,10 +45,18 @@ impl Client {
     }
 
     async fn exchange(&mut self, method: &str, path: &str) -> Result<Answer, hyper::Error> {
-        let body = if method == "POST" { Bytes::from_static(&[b'x'; 500]) } else { Bytes::new() };
+        let body = if method == "POST" {
+            Bytes::from_static(&[b'x'; 500])
+        } else {
+            Bytes::new()
+        };
         let request = Request::builder().method(method).uri(path).header("host", "shop");
         self.0.ready().await?;
-        let (head, body) = self.0.send_request(request.body(Full::from(body)).unwrap()).await?.into_parts();
+        let (head, body) = self
+            .0
+            .send_request(request.body(Full::from(body)).unwrap())
+            .await?
+            .into_parts();
         let body = body.collect().await?.to_bytes();
         Ok(Answer {
             status: head.status.as_u16(),

@@ -6,9 +6,8 @@ use crate::next::{Move, Reason, Watch, next};
 use crate::versions::{LEASE, Phase, app, document, environment};
 use crate::wait::PATIENCE;
 use channel::{Channel, Reports};
-use contract::{Fence, Generation, HostName, Observed, RolloutId, SigningKey, Version};
+use contract::{Fence, Generation, HostName, RolloutId, SigningKey, Version};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use store::{Revision, S3Access};
 
@@ -117,10 +116,6 @@ impl Controller {
                 }
             }
         }
-    }
-
-    pub async fn observed(&self) -> BTreeMap<HostName, Observed> {
-        self.channel.read_observed().await.unwrap()
     }
 
     /// Until every host has said that it did.

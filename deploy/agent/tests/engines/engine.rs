@@ -39,11 +39,18 @@ impl Engine {
 
     pub async fn start(&mut self, namespace: &Namespace) {
         let mut log = File::options();
-        let log = log.create(true).append(true).open(namespace.path("dockerd.log")).unwrap();
+        let log = log
+            .create(true)
+            .append(true)
+            .open(namespace.path("dockerd.log"))
+            .unwrap();
         let mut command = namespace.command("dockerd");
         command.args(&self.args).stdout(Stdio::null()).stderr(log);
         self.process = Some(command.spawn().unwrap());
-        soon(PATIENCE, "the engine answers", async || self.connect(namespace).await.is_some()).await;
+        soon(PATIENCE, "the engine answers", async || {
+            self.connect(namespace).await.is_some()
+        })
+        .await;
     }
 
     pub async fn connect(&self, namespace: &Namespace) -> Option<Docker> {
@@ -56,6 +63,9 @@ impl Engine {
         let process = std::fs::read_to_string(namespace.path("docker.pid")).unwrap();
         namespace.signal(process.trim().parse().unwrap(), signal);
         let Some(mut child) = self.process.take() else { return };
-        soon(PATIENCE, "the engine has ended", async || matches!(child.try_wait(), Ok(Some(_)))).await;
+        soon(PATIENCE, "the engine has ended", async || {
+            matches!(child.try_wait(), Ok(Some(_)))
+        })
+        .await;
     }
 }

@@ -9,8 +9,8 @@ use crate::programs;
 use crate::versions::{app, environment, host_name};
 use crate::wait::{PATIENCE, soon};
 use contract::{
-    CONTRACT_VERSION, ChannelPlace, ContainerConfig, HostConfig, HostName, ImageConfig, KeySet, PortRange,
-    ReleaseId, RouterConfig, RouterStatus, SecretsPlace, SupervisorRecord,
+    CONTRACT_VERSION, ChannelPlace, ContainerConfig, HostConfig, HostName, ImageConfig, KeySet, PortRange, ReleaseId,
+    RouterConfig, RouterStatus, SecretsPlace, SupervisorRecord,
 };
 use docker::Docker;
 use std::collections::BTreeMap;
@@ -74,7 +74,9 @@ impl Machine {
         engine.start(&namespace).await;
         // On the file system that the programs lie on, so that they can be linked.
         let prefix = format!("{}-", namespace.name());
-        let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(env!("CARGO_TARGET_TMPDIR"));
+        let folder = tempfile::Builder::new()
+            .prefix(&prefix)
+            .tempdir_in(env!("CARGO_TARGET_TMPDIR"));
         let mut machine = Self {
             host: host_name(number),
             listen: SocketAddr::new(namespace.address, 8080),
@@ -85,7 +87,10 @@ impl Machine {
         };
         machine.lay_out(setup, around);
         machine.start_supervisor();
-        soon(PATIENCE, "the router answers", async || machine.router().await.is_some()).await;
+        soon(PATIENCE, "the router answers", async || {
+            machine.router().await.is_some()
+        })
+        .await;
         machine
     }
 
@@ -145,7 +150,9 @@ impl Machine {
         let mut command = self.namespace.command(self.file("supervisor").to_str().unwrap());
         command.arg(self.file("host.json")).stderr(log);
         command.env("DOCKER_HOST", format!("unix://{OWN}/docker.sock"));
-        command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+        command
+            .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+            .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
         self.supervisor = Some(command.spawn().unwrap());
     }
 
@@ -159,7 +166,10 @@ impl Machine {
         std::fs::remove_file(self.file("agent")).unwrap();
         let process = self.record().and_then(|record| record.agent).unwrap();
         self.namespace.signal(process.pid, "KILL");
-        soon(PATIENCE, "the agent is dead", async || !self.namespace.is_running(process.pid)).await;
+        soon(PATIENCE, "the agent is dead", async || {
+            !self.namespace.is_running(process.pid)
+        })
+        .await;
     }
 
     /// The supervisor finds it when it tries next.
@@ -173,7 +183,9 @@ impl Machine {
     }
 
     pub fn has_ended(&mut self) -> bool {
-        self.supervisor.as_mut().is_none_or(|child| matches!(child.try_wait(), Ok(Some(_))))
+        self.supervisor
+            .as_mut()
+            .is_none_or(|child| matches!(child.try_wait(), Ok(Some(_))))
     }
 
     pub fn cut_off(&self, port: u16) {
@@ -217,13 +229,20 @@ impl Machine {
     /// Asked of router and engine, so that it needs neither agent nor channel.
     pub async fn serving(&self) -> Vec<Serving> {
         let weights = self.weights().await;
-        let Some(docker) = self.docker().await else { return Vec::new() };
-        let found = docker.list(&[("xtask.host", self.host.as_str())]).await.unwrap_or_default();
+        let Some(docker) = self.docker().await else {
+            return Vec::new();
+        };
+        let found = docker
+            .list(&[("xtask.host", self.host.as_str())])
+            .await
+            .unwrap_or_default();
         let mut serving: Vec<Serving> = found
             .into_iter()
             .map(|found| {
                 let release = found.labels.get("xtask.release").cloned().unwrap_or_default();
-                let weight = ReleaseId::parse(&release).ok().and_then(|release| weights.get(&release));
+                let weight = ReleaseId::parse(&release)
+                    .ok()
+                    .and_then(|release| weights.get(&release));
                 Serving {
                     id: found.id,
                     running: found.running,
@@ -247,7 +266,11 @@ impl Machine {
     /// What all its programs have printed lately.
     pub fn said(&self) -> String {
         let mut said = format!("{}:\n", self.host);
-        for path in [self.file("supervisor.log"), self.file("agent.log"), self.file("router.log")] {
+        for path in [
+            self.file("supervisor.log"),
+            self.file("agent.log"),
+            self.file("router.log"),
+        ] {
             let text = std::fs::read_to_string(&path).unwrap_or_default();
             let lines: Vec<&str> = text.lines().collect();
             let last = &lines[lines.len().saturating_sub(25)..];

@@ -44,20 +44,31 @@ async fn joins_and_leaves() {
     fleet.controller.shift(500).await.unwrap();
     let leaver = &fleet.machines[1];
     let alone = BTreeMap::from([(release(1), 1000)]);
-    let returns = soon(PATIENCE, "who left is on stable", async || leaver.weights().await == alone);
+    let returns = soon(PATIENCE, "who left is on stable", async || {
+        leaver.weights().await == alone
+    });
     fleet.controller.hold(returns).await;
     leaving.flows(100).await;
-    leaving.end().await.expect_none_failed("a machine that leaves, until nobody sends it anything");
+    leaving
+        .end()
+        .await
+        .expect_none_failed("a machine that leaves, until nobody sends it anything");
     let drained = drains(&mut fleet.machines[1]);
     fleet.controller.hold(drained).await;
 
     fleet.controller.shift(1000).await.unwrap();
     fleet.controller.settle().await.unwrap();
     for machine in [&fleet.machines[0], &fleet.machines[2]] {
-        soon(PATIENCE, "the members are on version 2", async || machine.is_alone(release(2)).await).await;
+        soon(PATIENCE, "the members are on version 2", async || {
+            machine.is_alone(release(2)).await
+        })
+        .await;
     }
     staying.flows(100).await;
-    staying.end().await.expect_none_failed("the machines that stay, one of which joined");
+    staying
+        .end()
+        .await
+        .expect_none_failed("the machines that stay, one of which joined");
 }
 
 /// What has traffic first, where nothing had.
@@ -80,7 +91,10 @@ async fn drains(machine: &mut Machine) {
     }
     soon(PATIENCE, "they are under way", async || {
         let router = machine.router().await;
-        let under_way = router.iter().flat_map(|router| &router.versions).map(|version| version.in_flight);
+        let under_way = router
+            .iter()
+            .flat_map(|router| &router.versions)
+            .map(|version| version.in_flight);
         under_way.sum::<u64>() == SLOW
     })
     .await;
@@ -89,6 +103,9 @@ async fn drains(machine: &mut Machine) {
         let answer = answer.unwrap().unwrap();
         assert_eq!((answer.status, answer.body), (200, release(1).to_string()));
     }
-    soon(PATIENCE, "agent, router and supervisor have ended", async || machine.has_ended()).await;
+    soon(PATIENCE, "agent, router and supervisor have ended", async || {
+        machine.has_ended()
+    })
+    .await;
     println!("a machine that leaves: {SLOW} requests under way when it was told to end, 0 failed");
 }

@@ -40,7 +40,10 @@ impl Namespace {
         run("ip", &[&["link", "add", &name][..], &peer].concat());
         run("ip", &["link", "set", &name, "master", &network.name, "up"]);
         let with_length = format!("{address}/24");
-        run("ip", &[inside, &["address", "add", &with_length, "dev", "eth0"]].concat());
+        run(
+            "ip",
+            &[inside, &["address", "add", &with_length, "dev", "eth0"]].concat(),
+        );
         run("ip", &[inside, &["link", "set", "eth0", "up"]].concat());
         run("ip", &[inside, &["link", "set", "lo", "up"]].concat());
         // Not by `ip netns exec`: that hides the control groups. Should this test be killed, all of it ends.
@@ -55,7 +58,12 @@ impl Namespace {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut namespace = Self { name, address, unshare, first: 0 };
+        let mut namespace = Self {
+            name,
+            address,
+            unshare,
+            first: 0,
+        };
         soon(PATIENCE, "the machine's namespaces are made", async || {
             namespace.first = namespace.child().unwrap_or_default();
             namespace.first != 0 && namespace.path("made").exists()
@@ -101,7 +109,10 @@ impl Namespace {
 
     /// A process by its id in there: no number can mean one outside.
     pub fn signal(&self, process: u32, signal: &str) {
-        let _ = self.command("kill").args([&format!("-{signal}"), &process.to_string()]).output();
+        let _ = self
+            .command("kill")
+            .args([&format!("-{signal}"), &process.to_string()])
+            .output();
     }
 
     pub fn is_running(&self, process: u32) -> bool {
@@ -120,7 +131,17 @@ impl Namespace {
 }
 
 fn rule<'a>(verb: &'a str, port: &'a str) -> [&'a str; 9] {
-    ["--wait", verb, "OUTPUT", "--protocol", "tcp", "--dport", port, "--jump", "DROP"]
+    [
+        "--wait",
+        verb,
+        "OUTPUT",
+        "--protocol",
+        "tcp",
+        "--dport",
+        port,
+        "--jump",
+        "DROP",
+    ]
 }
 
 impl Drop for Namespace {

@@ -23,7 +23,7 @@ impl Network {
     pub fn make() -> Self {
         assert!(
             rustix::process::geteuid().is_root(),
-            "engines of one's own need root: run this as root, or `cargo xtask test` with the other tiers"
+            "machines are made of namespaces, and only root makes those: run this test as root"
         );
         sweep();
         static COUNT: AtomicU8 = AtomicU8::new(0);

@@ -19,8 +19,14 @@ fn fill(path: &std::path::Path) {
 async fn is_given_up(fleet: &mut Fleet) -> Failure {
     let second = fleet.version(2);
     let reason = fleet.controller.roll_out(second).await.unwrap_err();
-    let Reason::Host { host, failure } = reason else { panic!("{reason:#?}") };
-    assert_eq!((&host, failure.release), (&host_name(2), Some(release(2))), "{failure:#?}");
+    let Reason::Host { host, failure } = reason else {
+        panic!("{reason:#?}")
+    };
+    assert_eq!(
+        (&host, failure.release),
+        (&host_name(2), Some(release(2))),
+        "{failure:#?}"
+    );
     fleet.controller.revert().await.unwrap();
     fleet.are_all_on(1).await;
     *failure
@@ -38,10 +44,16 @@ async fn when_one_of_three_cannot_run_the_candidate_all_end_on_the_old_release_a
         let load = fleet.load();
         let failure = is_given_up(&mut fleet).await;
         assert_eq!(failure.kind, FailureKind::Start);
-        assert!(failure.summary.contains("no port is free among the 1 from"), "{}", failure.summary);
+        assert!(
+            failure.summary.contains("no port is free among the 1 from"),
+            "{}",
+            failure.summary
+        );
         load.flows(100).await;
         println!("one of three cannot run the candidate: {}", failure.summary);
-        load.end().await.expect_none_failed("three machines, of which one has no port for the candidate");
+        load.end()
+            .await
+            .expect_none_failed("three machines, of which one has no port for the candidate");
     }
 }
 
@@ -58,7 +70,11 @@ async fn an_engine_without_room_pulls_nothing_serves_on_and_follows_once_there_i
         fill(&filler);
         let failure = is_given_up(&mut fleet).await;
         assert_eq!(failure.kind, FailureKind::Disk);
-        assert!(failure.summary.contains("`/run/machine/data` has 0 MB free"), "{}", failure.summary);
+        assert!(
+            failure.summary.contains("`/run/machine/data` has 0 MB free"),
+            "{}",
+            failure.summary
+        );
         let docker = fleet.machines[1].docker().await.unwrap();
         let image = fleet.registry.image(2).to_string();
         assert!(!docker.has_image(&image).await.unwrap(), "nothing was pulled");
@@ -69,6 +85,8 @@ async fn an_engine_without_room_pulls_nothing_serves_on_and_follows_once_there_i
         fleet.controller.roll_out(second).await.unwrap();
         fleet.are_all_on(2).await;
         load.flows(100).await;
-        load.end().await.expect_none_failed("two machines, of which one had no room for an image");
+        load.end()
+            .await
+            .expect_none_failed("two machines, of which one had no room for an image");
     }
 }

@@ -25,7 +25,9 @@ async fn cut_off() {
     let (channel, registry) = (fleet.channel_port(), fleet.registry_port());
     fleet.machines[1].cut_off(registry);
     let reason = fleet.controller.roll_out(third.clone()).await.unwrap_err();
-    let Reason::Host { host, failure } = &reason else { panic!("{reason:#?}") };
+    let Reason::Host { host, failure } = &reason else {
+        panic!("{reason:#?}")
+    };
     assert_eq!((host, failure.kind), (&host_name(2), FailureKind::Pull), "{failure:#?}");
     fleet.controller.revert().await.unwrap();
     fleet.are_all_on(2).await;
@@ -37,14 +39,21 @@ async fn cut_off() {
         fleet.controller.shift(share).await.unwrap();
     }
     load.flows(200).await;
-    assert!(load.answered(fleet.machines[0].listen, release(3)) > 0, "the canary has traffic");
+    assert!(
+        load.answered(fleet.machines[0].listen, release(3)) > 0,
+        "the canary has traffic"
+    );
     fleet.machines[0].cut_off(channel);
     fleet.machines[1].cut_off(registry);
     let alone = BTreeMap::from([(release(2), 1000)]);
     let machine = &fleet.machines[0];
-    let returns = soon(PATIENCE, "the one cut off has returned", async || machine.weights().await == alone);
+    let returns = soon(PATIENCE, "the one cut off has returned", async || {
+        machine.weights().await == alone
+    });
     let (reason, returned_after) = tokio::join!(fleet.controller.until_trouble(), returns);
-    let Reason::Silent { host, .. } = &reason else { panic!("{reason:#?}") };
+    let Reason::Silent { host, .. } = &reason else {
+        panic!("{reason:#?}")
+    };
     assert_eq!(host, &host_name(1));
     fleet.controller.tell_to_revert().await;
     fleet.are_all_on(2).await;
@@ -58,5 +67,7 @@ async fn cut_off() {
         returned_after.as_secs_f64(),
         LEASE.as_secs()
     );
-    load.end().await.expect_none_failed("three machines, one cut off from the channel, one from the registry");
+    load.end()
+        .await
+        .expect_none_failed("three machines, one cut off from the channel, one from the registry");
 }

@@ -17,7 +17,9 @@ async fn with_live_restore_an_engine_that_restarts_or_is_killed_costs_no_request
         restart(&mut fleet, &load).await;
         end_canary(&mut fleet).await;
         load.flows(100).await;
-        load.end().await.expect_none_failed("an engine with live-restore, restarted twice and killed twice");
+        load.end()
+            .await
+            .expect_none_failed("an engine with live-restore, restarted twice and killed twice");
     }
 }
 
@@ -33,7 +35,9 @@ async fn without_live_restore_versions_addresses_and_weights_return_and_nobody_i
                 let before = fleet.machines[0].serving().await;
                 let load = fleet.load();
                 load.flows(50).await;
-                let Fleet { machines, controller, .. } = &mut fleet;
+                let Fleet {
+                    machines, controller, ..
+                } = &mut fleet;
                 let restarted = restart_once(&mut machines[0], signal, &load, &before);
                 // With one version settled, nobody leads: it returns by itself.
                 match is_canary {
@@ -43,7 +47,10 @@ async fn without_live_restore_versions_addresses_and_weights_return_and_nobody_i
                 let report = load.end().await;
                 let phase = if is_canary { "mid-canary" } else { "settled" };
                 report.say(&format!("an engine without live-restore, SIG{signal}, {phase}"));
-                println!("  from the first failed request to the last: {:.1} s", report.outage().as_secs_f64());
+                println!(
+                    "  from the first failed request to the last: {:.1} s",
+                    report.outage().as_secs_f64()
+                );
                 for failed in &report.failures {
                     let is_answered = [": 502 ", ": 503 "].iter().any(|status| failed.what.contains(status));
                     assert!(is_answered, "{failed:?}");
@@ -87,7 +94,9 @@ async fn end_canary(fleet: &mut Fleet) {
 async fn restart(fleet: &mut Fleet, load: &Load) {
     for signal in SIGNALS {
         load.flows(100).await;
-        let Fleet { machines, controller, .. } = &mut *fleet;
+        let Fleet {
+            machines, controller, ..
+        } = &mut *fleet;
         let before = machines[0].serving().await;
         let restarted = async {
             restart_once(&mut machines[0], signal, load, &before).await;
@@ -99,7 +108,10 @@ async fn restart(fleet: &mut Fleet, load: &Load) {
 
 /// Until what ran before runs again, where it ran, with the traffic it had.
 async fn restart_once(machine: &mut Machine, signal: &str, load: &Load, before: &[Serving]) {
-    assert!(!before.is_empty() && before.iter().all(|found| found.running && found.weight.is_some()), "{before:#?}");
+    assert!(
+        !before.is_empty() && before.iter().all(|found| found.running && found.weight.is_some()),
+        "{before:#?}"
+    );
     machine.end_engine(signal).await;
     load.flows(50).await;
     machine.start_engine().await;

@@ -31,7 +31,9 @@ async fn all_fall_silent() {
     }
     let alone = BTreeMap::from([(release(1), 1000)]);
     let returns = fleet.machines.iter().map(|machine| {
-        soon(PATIENCE, "this router is back on stable", async || machine.weights().await == alone)
+        soon(PATIENCE, "this router is back on stable", async || {
+            machine.weights().await == alone
+        })
     });
     join_all(returns).await;
     let returned_after = since.elapsed();
@@ -51,5 +53,7 @@ async fn all_fall_silent() {
         returned_after.as_secs_f64(),
         LEASE.as_secs()
     );
-    load.end().await.expect_none_failed("three machines whose agents were killed mid-canary");
+    load.end()
+        .await
+        .expect_none_failed("three machines whose agents were killed mid-canary");
 }

@@ -17,5 +17,9 @@ pub async fn soon(patience: Duration, what: &str, mut holds: impl AsyncFnMut() -
 
 /// Each test once, or, where `SOAK` says so, again and again on machines made anew.
 pub fn rounds() -> u32 {
-    if std::env::var("SOAK").is_ok_and(|value| value == "1") { 6 } else { 1 }
+    if std::env::var("SOAK").is_ok_and(|value| value == "1") {
+        6
+    } else {
+        1
+    }
 }
