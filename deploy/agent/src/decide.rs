@@ -215,15 +215,23 @@ fn verdict_on_trial(container: &Container, desired: &Desired, world: &World) -> 
         .warm_fallback()
         .filter(|fallback| fallback.release != container.release)?;
     desired.lease_ttl_ms?;
-    if !container.is_running() || container.fresh_restarts > 0 {
+    if container.fresh_restarts > 0 {
+        return Some(Cause::Died);
+    }
+    // When the fallback cannot serve either, something took both, such as an engine that restarted or a database that is
+    // down, and that is not the candidate's fault.
+    let is_alone = world.container(fallback).is_some_and(Container::is_ready);
+    let is_revived = world.jobs.contains(&Job::Revive(container.id.clone()));
+    if !is_alone || is_revived {
+        return None;
+    }
+    if !container.is_running() {
         return Some(Cause::Died);
     }
     if container.readings.is_dead() {
         return Some(Cause::Hangs);
     }
-    // When the fallback is not ready either, something both depend on is down, and that is not the candidate's fault.
-    let is_alone = world.container(fallback).is_some_and(Container::is_ready);
-    (container.readings.is_hopeless() && is_alone).then_some(Cause::StaysUnready)
+    container.readings.is_hopeless().then_some(Cause::StaysUnready)
 }
 
 fn revive(container: &Container, world: &World, now: Moment) -> Option<Action> {

@@ -19,7 +19,10 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-const ENGINE_TIMEOUT: Duration = Duration::from_secs(10);
+const ENGINE_TIMEOUT: Duration = Duration::from_secs(5);
+/// For a sign of life of one that did not answer. It may take connections long before it does, as while it starts, and
+/// documents and leases do not wait for it.
+const ENGINE_SIGN: Duration = Duration::from_secs(1);
 const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
 /// As many passes in a row end a back-off.
@@ -113,10 +116,7 @@ impl Observer {
 
     async fn see(&self) -> Result<(Docker, Vec<Found>, Vec<TaskContainer>)> {
         let see = async {
-            let docker = match &self.docker {
-                Some(docker) => docker.clone(),
-                None => self.reach.engine().await?,
-            };
+            let docker = self.engine().await?;
             let summaries = containers::list(&docker, &self.config).await?;
             let mut found = Vec::new();
             for summary in &summaries {
@@ -127,6 +127,19 @@ impl Observer {
         };
         let late = |_| anyhow!("no answer within {} s", ENGINE_TIMEOUT.as_secs());
         tokio::time::timeout(ENGINE_TIMEOUT, see).await.map_err(late)?
+    }
+
+    async fn engine(&self) -> Result<Docker> {
+        let Some(docker) = &self.docker else {
+            return self.reach.engine().await;
+        };
+        if !self.engine_answers {
+            let late = |_| anyhow!("no sign of life within {} s", ENGINE_SIGN.as_secs());
+            tokio::time::timeout(ENGINE_SIGN, docker.api().ping())
+                .await
+                .map_err(late)??;
+        }
+        Ok(docker.clone())
     }
 
     pub async fn put(&mut self, table: &Table) -> Result<RouterStatus, PutError> {

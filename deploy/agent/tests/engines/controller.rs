@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use store::{Revision, S3Access};
 
 /// Sooner than the real one, which waits for 20 s; a sign of life comes every 4 s.
-const SILENT_AFTER: Duration = Duration::from_secs(12);
+const SILENT_AFTER: Duration = Duration::from_secs(15);
 /// Of the channel, in its bucket.
 pub const PREFIX: &str = "machines";
 const TICK: Duration = Duration::from_millis(150);

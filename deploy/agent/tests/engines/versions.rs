@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A rollout's; as short as a noisy machine allows.
-pub const LEASE: Duration = Duration::from_secs(9);
+pub const LEASE: Duration = Duration::from_secs(12);
 
 pub fn app() -> AppName {
     AppName::parse("shop").unwrap()
