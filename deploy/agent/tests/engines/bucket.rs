@@ -33,7 +33,7 @@ impl Bucket {
     pub async fn serve(address: IpAddr) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join(BUCKET)).unwrap();
-        let files = s3s_fs::FileSystem::new(folder.path().to_owned()).unwrap();
+        let files = s3s_fs::FileSystem::new(folder.path()).unwrap();
         let mut builder = s3s::service::S3ServiceBuilder::new(files);
         builder.set_auth(s3s::auth::SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let service = builder.build();

@@ -2,8 +2,9 @@
 
 use crate::bucket::Bucket;
 use crate::controller::Controller;
+use crate::host_json::{Setup, Surroundings};
 use crate::load::Load;
-use crate::machine::{Machine, Setup, Surroundings};
+use crate::machine::Machine;
 use crate::network::Network;
 use crate::programs;
 use crate::registry::Registry;
@@ -77,7 +78,9 @@ impl Fleet {
     }
 
     pub fn registry_port(&self) -> u16 {
-        self.registry.port()
+        let repository = self.registry.image(1).repository;
+        let (address, _) = repository.split_once('/').unwrap();
+        address.parse::<SocketAddr>().unwrap().port()
     }
 
     /// Every one of these has it alone; how long that took.

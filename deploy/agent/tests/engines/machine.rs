@@ -1,52 +1,21 @@
 //! A host as it is in production: a machine of its own with an engine, a supervisor, a router and an agent.
 
-use crate::bucket::{ACCESS_KEY, BUCKET, REGION, SECRET_KEY};
+use crate::bucket::{ACCESS_KEY, SECRET_KEY};
 use crate::client::Client;
 use crate::engine::Engine;
+use crate::host_json::{Setup, Surroundings, host_json};
 use crate::namespace::{Namespace, OWN};
 use crate::network::Network;
 use crate::programs;
-use crate::versions::{app, environment, host_name};
+use crate::versions::host_name;
 use crate::wait::{PATIENCE, soon};
-use contract::{
-    CONTRACT_VERSION, ChannelPlace, ContainerConfig, HostConfig, HostName, ImageConfig, KeySet, PortRange, ReleaseId,
-    RouterConfig, RouterStatus, SecretsPlace, SupervisorRecord,
-};
+use contract::{HostName, ReleaseId, RouterStatus, SupervisorRecord};
 use docker::Docker;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Child;
-
-const FIRST_PORT: u16 = 22_000;
-
-/// What one machine has otherwise than most.
-#[derive(Debug, Clone, Copy)]
-pub struct Setup {
-    pub live_restore: bool,
-    /// How many containers may be published at once.
-    pub ports: u16,
-    /// What its engine's disk holds.
-    pub data_mb: u32,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            live_restore: false,
-            ports: 8,
-            data_mb: 2048,
-        }
-    }
-}
-
-/// Where everybody is, and whom they trust.
-#[derive(Debug, Clone)]
-pub struct Surroundings {
-    pub endpoint: String,
-    pub keys: KeySet,
-}
 
 pub struct Machine {
     pub host: HostName,
@@ -95,40 +64,7 @@ impl Machine {
     }
 
     fn lay_out(&self, setup: Setup, around: &Surroundings) {
-        let config = HostConfig {
-            contract: CONTRACT_VERSION,
-            app: app(),
-            environment: environment(),
-            host: self.host.clone(),
-            listen: self.listen,
-            admin_socket: "router.sock".into(),
-            router_state: "router.json".into(),
-            agent_state: "memory".into(),
-            channel: ChannelPlace::S3 {
-                bucket: BUCKET.to_owned(),
-                prefix: crate::controller::PREFIX.to_owned(),
-                region: REGION.to_owned(),
-                endpoint: Some(around.endpoint.clone()),
-            },
-            poll_interval_ms: 300,
-            trusted_keys: "keys.json".into(),
-            secrets: SecretsPlace::Directory("secrets".into()),
-            containers: ContainerConfig {
-                network: None,
-                hosts: BTreeMap::new(),
-                ports: PortRange {
-                    first: FIRST_PORT,
-                    count: setup.ports,
-                },
-                labels: BTreeMap::new(),
-            },
-            router: RouterConfig::default(),
-            images: ImageConfig {
-                reserve_mb: 64,
-                stall_ms: 2_000,
-                ..ImageConfig::default()
-            },
-        };
+        let config = host_json(&self.host, self.listen, setup, around);
         std::fs::write(self.file("host.json"), serde_json::to_vec(&config).unwrap()).unwrap();
         std::fs::write(self.file("keys.json"), serde_json::to_vec(&around.keys).unwrap()).unwrap();
         for program in ["supervisor", "router", "agent"] {

@@ -13,6 +13,7 @@ mod client;
 mod controller;
 mod engine;
 mod fleet;
+mod host_json;
 mod load;
 mod machine;
 mod membership;

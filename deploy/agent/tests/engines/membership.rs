@@ -2,8 +2,9 @@
 
 use crate::client::Client;
 use crate::fleet::Fleet;
+use crate::host_json::Setup;
 use crate::load::Load;
-use crate::machine::{Machine, Setup};
+use crate::machine::Machine;
 use crate::versions::{host_name, release};
 use crate::wait::{PATIENCE, rounds, soon};
 use std::collections::BTreeMap;

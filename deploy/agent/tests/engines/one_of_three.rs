@@ -1,7 +1,7 @@
 //! One machine that cannot run what the others can.
 
 use crate::fleet::Fleet;
-use crate::machine::Setup;
+use crate::host_json::Setup;
 use crate::next::Reason;
 use crate::versions::{host_name, release};
 use crate::wait::rounds;

@@ -1,8 +1,9 @@
 //! An engine that restarts, in order or killed, with one version and mid-canary.
 
 use crate::fleet::Fleet;
+use crate::host_json::Setup;
 use crate::load::Load;
-use crate::machine::{Machine, Serving, Setup};
+use crate::machine::{Machine, Serving};
 use crate::wait::{PATIENCE, rounds, soon};
 
 const SIGNALS: [&str; 2] = ["TERM", "KILL"];

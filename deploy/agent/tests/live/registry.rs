@@ -5,7 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use contract::{Digest, ImageRef};
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -70,11 +70,6 @@ impl Registry {
             digests,
             notes,
         }
-    }
-
-    pub fn port(&self) -> u16 {
-        let (address, _) = self.repository.split_once('/').unwrap_or_default();
-        address.parse::<SocketAddr>().unwrap().port()
     }
 
     pub fn hang(&self, times: u32) {
