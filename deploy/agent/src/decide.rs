@@ -123,7 +123,7 @@ fn bring(desired: &Desired, world: &World, now: Moment) -> Progress {
         }
     }
     let Some(table) = table(desired, false, world, now) else {
-        return Progress::Pending;
+        return serve_stable(desired, world, now);
     };
     if pending || world.router.is_none() {
         return Progress::Pending;
@@ -136,6 +136,14 @@ fn bring(desired: &Desired, world: &World, now: Moment) -> Progress {
         Progress::Done
     } else {
         Progress::Do(Action::Bring(table))
+    }
+}
+
+/// A host that joins a rollout does not wait for the candidate: what is stable serves as soon as it can.
+fn serve_stable(desired: &Desired, world: &World, now: Moment) -> Progress {
+    match table(desired, true, world, now).filter(|_| world.in_force.is_none()) {
+        Some(stable) if must_put(&stable, world) => Progress::Do(Action::Reroute(stable)),
+        _ => Progress::Pending,
     }
 }
 
@@ -208,15 +216,23 @@ fn verdict_on_trial(container: &Container, desired: &Desired, world: &World) -> 
         .warm_fallback()
         .filter(|fallback| fallback.release != container.release)?;
     desired.lease_ttl_ms?;
-    if !container.is_running() || container.fresh_restarts > 0 {
+    if container.fresh_restarts > 0 {
+        return Some(Cause::Died);
+    }
+    // When the fallback cannot serve either, something took both, such as an engine that restarted or a database that is
+    // down, and that is not the candidate's fault.
+    let is_alone = world.replicas(fallback).any(Container::is_ready);
+    let is_revived = world.jobs.contains(&Job::Revive(container.id.clone()));
+    if !is_alone || is_revived {
+        return None;
+    }
+    if !container.is_running() {
         return Some(Cause::Died);
     }
     if container.readings.is_dead() {
         return Some(Cause::Hangs);
     }
-    // When the fallback is not ready either, something both depend on is down, and that is not the candidate's fault.
-    let is_alone = world.replicas(fallback).any(Container::is_ready);
-    (container.readings.is_hopeless() && is_alone).then_some(Cause::StaysUnready)
+    container.readings.is_hopeless().then_some(Cause::StaysUnready)
 }
 
 fn revive(container: &Container, world: &World, now: Moment) -> Option<Action> {

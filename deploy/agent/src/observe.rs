@@ -19,7 +19,10 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-const ENGINE_TIMEOUT: Duration = Duration::from_secs(10);
+const ENGINE_TIMEOUT: Duration = Duration::from_secs(5);
+/// For a sign of life of one that did not answer. It may take connections long before it does, as while it starts, and
+/// documents and leases do not wait for it.
+const ENGINE_SIGN: Duration = Duration::from_secs(1);
 const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
 /// As many passes in a row end a back-off.
@@ -47,6 +50,8 @@ pub struct Observer {
 struct Watched {
     proven: bool,
     since: Moment,
+    /// As the engine says it. Another one is another life, of which nothing has been read yet.
+    started_at: Option<String>,
     restarts_before: u32,
     readings: Readings,
     probe: Option<(HealthGate, AbortHandle)>,
@@ -111,10 +116,7 @@ impl Observer {
 
     async fn see(&self) -> Result<(Docker, Vec<Found>, Vec<TaskContainer>)> {
         let see = async {
-            let docker = match &self.docker {
-                Some(docker) => docker.clone(),
-                None => self.reach.engine().await?,
-            };
+            let docker = self.engine().await?;
             let summaries = containers::list(&docker, &self.config).await?;
             let mut found = Vec::new();
             for summary in &summaries {
@@ -125,6 +127,19 @@ impl Observer {
         };
         let late = |_| anyhow!("no answer within {} s", ENGINE_TIMEOUT.as_secs());
         tokio::time::timeout(ENGINE_TIMEOUT, see).await.map_err(late)?
+    }
+
+    async fn engine(&self) -> Result<Docker> {
+        let Some(docker) = &self.docker else {
+            return self.reach.engine().await;
+        };
+        if !self.engine_answers {
+            let late = |_| anyhow!("no sign of life within {} s", ENGINE_SIGN.as_secs());
+            tokio::time::timeout(ENGINE_SIGN, docker.api().ping())
+                .await
+                .map_err(late)??;
+        }
+        Ok(docker.clone())
     }
 
     pub async fn put(&mut self, table: &Table) -> Result<RouterStatus, PutError> {
@@ -174,12 +189,16 @@ impl Observer {
         if !self.watched.contains_key(id) {
             let Some(docker) = &self.docker else { return Ok(()) };
             let proven = containers::is_proven(docker, id).await?;
-            let watched = Watched::new(proven, proven && is_running, found.state.restart_count, now);
+            let watched = Watched::new(found, proven, now);
             self.watched.insert(id.clone(), watched);
         }
         let Some(watched) = self.watched.get_mut(id) else {
             return Ok(());
         };
+        if watched.started_at != found.state.started_at {
+            watched.started_at.clone_from(&found.state.started_at);
+            watched.readings.forget();
+        }
         match gate.filter(|_| is_running) {
             Some(gate) if watched.probe.as_ref().is_none_or(|(current, _)| current != gate) => {
                 watched.stop_probing();
@@ -247,12 +266,14 @@ impl Observer {
 }
 
 impl Watched {
-    fn new(proven: bool, believed_ready: bool, restarts_before: u32, since: Moment) -> Self {
+    fn new(found: &Found, proven: bool, since: Moment) -> Self {
+        let state = &found.state;
         Self {
             proven,
             since,
-            restarts_before,
-            readings: Readings::unknown(believed_ready),
+            started_at: state.started_at.clone(),
+            restarts_before: state.restart_count,
+            readings: Readings::unknown(proven && state.status == Status::Running),
             probe: None,
             draining_since: None,
             again_at: Moment::ZERO,

@@ -23,6 +23,11 @@ struct Tier {
 const VENV: (&str, &str) = ("python3 -m ensurepip --version", "python3-venv");
 const REGISTRIES: [(&str, &str); 2] = [("docker-registry", "docker-registry"), ("openssl", "openssl")];
 
+/// Engines of the tests' own, each in a network of its own. Who is not root is told so by the tests.
+const ENGINES: [(&str, &str); 3] = [("ip", "iproute2"), ("iptables", "iptables"), ("dockerd", "docker.io")];
+
+const FAKETIME: (&str, &str) = ("faketime", "faketime");
+
 /// In this order. Where none is named, all but the long ones.
 const TIERS: [Tier; 8] = [
     Tier {
@@ -79,8 +84,11 @@ const TIERS: [Tier; 8] = [
     },
     Tier {
         name: "faults",
-        runs: &["cargo test --quiet --package agent --test faults -- --test-threads=1 --nocapture"],
-        needs: &[("faketime", "faketime")],
+        runs: &[
+            "cargo test --quiet --package agent --test faults -- --test-threads=1 --nocapture",
+            "cargo test --quiet --package agent --test engines -- --test-threads=1 --nocapture",
+        ],
+        needs: &[FAKETIME, ENGINES[0], ENGINES[1], ENGINES[2]],
         is_long: false,
     },
     Tier {
@@ -91,8 +99,9 @@ const TIERS: [Tier; 8] = [
             "env FLEET_HOSTS=1000 cargo test --quiet --package xtask --bin xtask simulation::fleet::a_fleet -- --nocapture",
             "env FLEET_HOSTS=1000 cargo test --quiet --package xtask --bin xtask simulation::fleet::a_controller -- --nocapture",
             "cargo xtask fuzz --seconds 120",
+            "env SOAK=1 cargo test --quiet --package agent --test engines -- --test-threads=1 --nocapture",
         ],
-        needs: &[("g++", "g++"), ("faketime", "faketime")],
+        needs: &[("g++", "g++"), FAKETIME, ENGINES[0], ENGINES[1], ENGINES[2]],
         is_long: true,
     },
     Tier {

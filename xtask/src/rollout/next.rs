@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// Hosts that one line tells by name.
 const NAMED: usize = 5;
+/// A host that was no member until now may still report that the document before was not for it, until it has looked again.
+const REFUSAL_COUNTS_AFTER: Duration = Duration::from_secs(5);
 
 pub type Fleet = BTreeMap<HostName, Observed>;
 
@@ -122,7 +124,7 @@ fn trouble(watch: &Watch, fleet: &Fleet, ages: &BTreeMap<HostName, Duration>) ->
         if let Some(refused) = observed
             .refused
             .as_ref()
-            .filter(|_| observed.accepted < watch.generation)
+            .filter(|_| observed.accepted < watch.generation && watch.since_published >= REFUSAL_COUNTS_AFTER)
         {
             return Some(Reason::Refused {
                 host: host.clone(),
@@ -379,6 +381,28 @@ mod tests {
             evidence: Evidence::default(),
         });
         assert_eq!(next(&watch(), &fleet, &fresh()), Move::Advance(None));
+    }
+
+    #[test]
+    fn a_refusal_counts_once_the_host_had_time_to_look_at_what_is_meant_for_it() {
+        let mut fleet = fleet(5, 5);
+        let joined = fleet.get_mut(&host("b")).unwrap();
+        let reason = "host `b` is not among the document's hosts".to_owned();
+        (joined.generation, joined.accepted) = Default::default();
+        joined.refused = Some(contract::Refusal {
+            reason: reason.clone(),
+            at: Timestamp::UNIX_EPOCH,
+        });
+        assert_eq!(next(&watch(), &fleet, &fresh()), Move::Wait("waiting for b".to_owned()));
+        let later = Watch {
+            since_published: REFUSAL_COUNTS_AFTER,
+            ..watch()
+        };
+        let refused = Reason::Refused {
+            host: host("b"),
+            reason,
+        };
+        assert_eq!(next(&later, &fleet, &fresh()), Move::Revert(refused));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use contract::{Digest, ImageRef};
 use hyper_util::rt::TokioIo;
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -38,6 +38,11 @@ struct Notes {
 impl Registry {
     /// `unique` keeps the images of one test apart from those of another.
     pub async fn start(unique: &str) -> Self {
+        Self::start_at(Ipv4Addr::LOCALHOST.into(), unique).await
+    }
+
+    /// At an address of this machine that whoever pulls can reach.
+    pub async fn start_at(address: IpAddr, unique: &str) -> Self {
         let layer = layer();
         let mut things = HashMap::from([(Digest::of(&layer).to_string(), layer.clone())]);
         let mut digests = Vec::new();
@@ -62,7 +67,7 @@ impl Registry {
         let app = axum::Router::new()
             .route("/v2/", axum::routing::get(StatusCode::OK))
             .route("/v2/{name}/{kind}/{digest}", axum::routing::get(fetch));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = tokio::net::TcpListener::bind((address, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         Self {
             repository: format!("{address}/{unique}"),

@@ -5,11 +5,14 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 static UNREADY: AtomicBool = AtomicBool::new(false);
+/// Of a server that is late.
+static BEGAN: OnceLock<Instant> = OnceLock::new();
+const LATE: Duration = Duration::from_secs(3);
 static HANGS: AtomicBool = AtomicBool::new(false);
 /// How often each key was written.
 static WRITTEN: Mutex<BTreeMap<String, u64>> = Mutex::new(BTreeMap::new());
@@ -50,6 +53,9 @@ fn serve() {
             std::thread::sleep(pause);
             UNREADY.store(true, Ordering::SeqCst);
         });
+    }
+    if behave == "late" {
+        BEGAN.get_or_init(Instant::now);
     }
     let address = if behave == "loopback" { "127.0.0.1:8080" } else { "0.0.0.0:8080" };
     let listener = TcpListener::bind(address).unwrap();
@@ -93,6 +99,7 @@ fn answer(path: &str) -> (&'static str, String) {
         std::thread::sleep(Duration::from_secs(60));
     }
     match path {
+        "/readyz" if BEGAN.get().is_some_and(|began| began.elapsed() < LATE) => ("503 Service Unavailable", "late".to_owned()),
         "/readyz" if UNREADY.load(Ordering::SeqCst) => ("503 Service Unavailable", "no database".to_owned()),
         "/healthz" | "/readyz" => ("200 OK", "ok".to_owned()),
         "/version" => ("200 OK", var("RELEASE_ID")),
@@ -106,6 +113,11 @@ fn answer(path: &str) -> (&'static str, String) {
                 println!("line {number} of a great many, each of them about a hundred characters long {}", "x".repeat(30));
             }
             ("200 OK", String::new())
+        }
+        // What is written once: told a second time, it was sent on twice.
+        order if order.starts_with("/orders/") => {
+            let is_new = write(order) == 1;
+            (if is_new { "200 OK" } else { "409 Conflict" }, var("RELEASE_ID"))
         }
         said if said.starts_with("/say/") => {
             println!("{} says {}", var("RELEASE_ID"), &said["/say/".len()..]);
@@ -128,18 +140,21 @@ fn answer(path: &str) -> (&'static str, String) {
             std::thread::spawn(leak);
             ("200 OK", String::new())
         }
-        write if write.starts_with("/write/") => {
-            let mut written = WRITTEN.lock().unwrap();
-            let times = written.entry(write["/write/".len()..].to_owned()).or_default();
-            *times += 1;
-            ("200 OK", format!("{} {times}", var("RELEASE_ID")))
-        }
+        key if key.starts_with("/write/") => ("200 OK", format!("{} {}", var("RELEASE_ID"), write(key))),
         "/written" => {
             let written = WRITTEN.lock().unwrap();
             ("200 OK", format!("{} {}", written.len(), written.values().sum::<u64>()))
         }
         _ => ("404 Not Found", String::new()),
     }
+}
+
+/// Returns how often this was written by now.
+fn write(key: &str) -> u64 {
+    let mut written = WRITTEN.lock().unwrap();
+    let times = written.entry(key.to_owned()).or_default();
+    *times += 1;
+    *times
 }
 
 fn leak() {

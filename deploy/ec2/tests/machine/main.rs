@@ -45,7 +45,12 @@ fn the_script_makes_a_host_and_the_second_run_changes_nothing(machine: &Machine)
     let (succeeded, said) = machine.run_script(&machine.user_data());
     assert!(succeeded, "{said}");
     let daemon = machine.run("cat /etc/docker/daemon.json");
-    for kept in ["\"mtu\": 1400", "\"live-restore\": true", "\"max-size\": \"10m\""] {
+    for kept in [
+        "\"mtu\": 1400",
+        "\"live-restore\": true",
+        "\"userland-proxy\": false",
+        "\"max-size\": \"10m\"",
+    ] {
         assert!(daemon.contains(kept), "{kept}: {daemon}");
     }
     let doctor = machine.run("agent doctor || true");

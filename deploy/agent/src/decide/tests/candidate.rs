@@ -11,6 +11,32 @@ fn a_candidate_is_started_beside_what_serves() {
 }
 
 #[test]
+fn a_host_that_joins_serves_with_what_is_stable_before_the_candidate_is_proven() {
+    let mut world = World {
+        in_force: None,
+        confirmed: None,
+        ..settled()
+    };
+    world.containers.push(unproven(2));
+    let Action::Reroute(table) = next(&canary(2, 250), &world, NOW) else {
+        panic!("what is stable serves")
+    };
+    assert_eq!(table.backends, [backend(1, Role::Stable, 1000)]);
+    assert_eq!(table.lease, None, "there is nothing to return to");
+    world.confirmed = Some(Confirmed {
+        epoch: router().epoch,
+        table: table.clone(),
+    });
+    world.router.as_mut().unwrap().generation = table.generation;
+    assert_eq!(next(&canary(2, 250), &world, NOW), Action::Wait, "once is enough");
+    candidate(&mut world).proven = true;
+    let Action::Bring(table) = next(&canary(2, 250), &world, NOW) else {
+        panic!("now it is in force")
+    };
+    assert_eq!(table.backends.len(), 2);
+}
+
+#[test]
 fn while_it_is_being_started_nothing_else_happens() {
     let mut world = settled();
     world.jobs.insert(Job::Start(version(2).release));

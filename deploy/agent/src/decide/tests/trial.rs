@@ -32,6 +32,25 @@ fn a_candidate_that_dies_on_trial_fails() {
 }
 
 #[test]
+fn what_ended_with_the_fallback_is_started_again_and_has_not_failed() {
+    let mut world = on_trial();
+    for container in &mut world.containers {
+        container.status = Status::Exited;
+        container.readings.forget();
+    }
+    for id in ["c1", "c2"] {
+        assert_eq!(next(&canary(5, 250), &world, NOW), Action::Revive(id.to_owned()));
+        world.jobs.insert(Job::Revive(id.to_owned()));
+    }
+    // The fallback is faster.
+    world.containers[0] = container(1);
+    let action = next(&canary(5, 250), &world, NOW);
+    assert!(matches!(action, Action::Bring(_)), "{action:?}");
+    world.jobs.clear();
+    assert_eq!(next(&canary(5, 250), &world, NOW), fails(2, Cause::Died));
+}
+
+#[test]
 fn a_candidate_that_hangs_on_trial_fails() {
     let mut world = on_trial();
     read(candidate(&mut world), false, false, 5);
