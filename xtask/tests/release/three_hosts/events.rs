@@ -99,7 +99,7 @@ fn open(address: &str, last: Option<u64>) -> Result<BufReader<TcpStream>, String
             return Err(format!("no answer: {head}"));
         }
     }
-    match head.starts_with("HTTP/1.1 200") {
+    match head.starts_with("HTTP/1.0 200") {
         true => Ok(lines),
         false => Err(head),
     }
