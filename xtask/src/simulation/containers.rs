@@ -8,6 +8,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -45,6 +46,7 @@ struct Container {
     restart: String,
     is_running: bool,
     was_started: bool,
+    started_at: Option<Timestamp>,
     command: Vec<String>,
     printed: String,
 }
@@ -205,6 +207,7 @@ impl Containers {
             restart: "no".to_owned(),
             is_running: false,
             was_started: false,
+            started_at: None,
             command: serde_json::from_value(body["Cmd"].clone()).unwrap_or_default(),
             printed: String::new(),
         };
@@ -218,6 +221,7 @@ impl Containers {
             // A task is over as soon as it is looked at again.
             container.is_running = !container.labels.contains_key(TASK);
             container.was_started = true;
+            container.started_at = super::now();
             task = container.labels.get(RELEASE).cloned().filter(|_| !container.is_running);
             command = container.command.clone();
             respond(StatusCode::NO_CONTENT, "")
@@ -300,7 +304,7 @@ fn inspected(id: &str, container: &Container) -> Value {
         "HostConfig": { "RestartPolicy": { "Name": container.restart } },
         "State": {
             "Status": status, "Running": container.is_running, "ExitCode": container.exit_code(), "OOMKilled": false,
-            "StartedAt": super::now().map(|now| now.to_string()),
+            "StartedAt": container.started_at.map(|at| at.to_string()),
         },
         "RestartCount": 0,
     })
