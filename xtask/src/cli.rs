@@ -279,7 +279,7 @@ pub struct FuzzArgs {
 
 #[derive(Debug, Args)]
 pub struct TestArgs {
-    /// Of `unit`, `registries`, `stores`, `release`, `api`, `faults`, all without a name; and `soak` and `hosts`, which
+    /// Of `unit`, `registries`, `stores`, `release`, `api` and `faults`, all without a name; and `soak` and `hosts`, which
     /// take long
     pub tiers: Vec<String>,
     /// Install Debian packages that a tier needs

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 const NAME: &str = "state.json";
@@ -176,7 +177,9 @@ fn save(path: &Path, memory: &Memory) -> Result<()> {
         let folder = path.parent().context("it lies in no folder")?;
         // One name, so that an agent killed here leaves one file, and what is said of a disk that stays full stays the same.
         let temporary = folder.join(NEW);
-        let mut file = File::create(&temporary)?;
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(&temporary)?;
         file.write_all(&serde_json::to_vec(memory)?)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
@@ -189,6 +192,7 @@ fn save(path: &Path, memory: &Memory) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn what_was_noted_is_there_after_a_restart() {
@@ -196,6 +200,8 @@ mod tests {
         let mut state = State::open(dir.path()).unwrap();
         state.change(|memory| memory.highest = Some(Generation(7))).unwrap();
         assert_eq!(State::open(dir.path()).unwrap().memory().highest, Some(Generation(7)));
+        let mode = fs::metadata(dir.path().join(NAME)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "documents may say more than everybody has to know");
     }
 
     #[test]

@@ -67,8 +67,8 @@ impl StateFile {
         }
     }
 
-    /// The last state, or that there is none. A file that cannot be understood is named in the log and kept under another name:
-    /// the agent will bring a table, and a person can look at what happened.
+    /// The last state, or that there is none. A file that cannot be understood is named in the log and kept under another
+    /// name: the agent will bring a table, and a person can look at what happened.
     pub fn load(&self) -> Result<Loaded> {
         let why = match read(&self.path) {
             Ok(Some(state)) => return Ok(Loaded::State(Box::new(state))),
