@@ -455,7 +455,9 @@ impl Host {
 
     pub async fn eventually_prints(&self, id: &str) {
         let deadline = Instant::now() + PATIENCE;
-        while self.docker.logs_tail(id, 1).await.unwrap().is_empty() {
+        // The engine lists a container a moment before it knows its log.
+        let prints = async || self.docker.logs_tail(id, 1).await.is_ok_and(|lines| !lines.is_empty());
+        while !prints().await {
             assert!(Instant::now() < deadline, "`{id}` prints nothing\n{}", self.agent_log());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
