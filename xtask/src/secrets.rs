@@ -11,6 +11,9 @@ use services::Secret;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+/// What the ground makes up stays: a database would no longer know its own password.
+const OWN_VERSION: u32 = 1;
+
 /// The secrets of one environment.
 #[derive(Debug, Clone)]
 pub struct Vault {
@@ -75,15 +78,16 @@ impl Vault {
         index.iter().filter_map(|name| self.read(name).err()).collect()
     }
 
-    pub fn reference(&self, name: &SecretName) -> SecretRef {
-        SecretRef {
-            name: name.clone(),
-            version: 1,
-        }
-    }
-
     pub fn path(&self, name: &SecretName) -> PathBuf {
-        self.folder.join(format!("{name}@1"))
+        self.folder.join(format!("{name}@{OWN_VERSION}"))
+    }
+}
+
+/// One of the ground's own, whichever version pipeline.yaml names elsewhere.
+pub fn own(name: SecretName) -> SecretRef {
+    SecretRef {
+        name,
+        version: OWN_VERSION,
     }
 }
 

@@ -156,7 +156,7 @@ impl<'a> Stand<'a> {
             .env
             .secret
             .iter()
-            .map(|name| (name.clone(), Secret::random()))
+            .map(|secret| (secret.name.clone(), Secret::random()))
             .collect();
         let services = self.start_services(&mut secrets).await?;
         secrets.values().for_each(|secret| redact::learn(secret.expose()));

@@ -1,8 +1,8 @@
 //! What an environment should run: written by the controller, followed by every host.
 
 use crate::{
-    AppName, Cpus, EnvironmentName, Generation, HostName, ImageRef, ReleaseId, Replicas, RolloutId, SecretName, TaskId,
-    Weight,
+    AppName, Cpus, EnvironmentName, Generation, HostName, ImageRef, ParseError, ReleaseId, Replicas, RolloutId,
+    SecretName, TaskId, Weight,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -127,6 +127,23 @@ pub struct Task {
     pub timeout_ms: u64,
 }
 
+impl SecretRef {
+    /// As people write it: `NAME@3`, or `NAME` for its first version.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let (name, version) = text.split_once('@').unwrap_or((text, "1"));
+        let is_plain = !version.starts_with('0') && version.bytes().all(|byte| byte.is_ascii_digit());
+        let version = version.parse().ok().filter(|_| is_plain);
+        match (SecretName::parse(name), version) {
+            (Ok(name), Some(version)) => Ok(Self { name, version }),
+            _ => Err(ParseError::new(
+                "a secret's name (upper-case letters, digits and underscores, at most 80), and `@` with its version if it \
+                 is not the first",
+                text,
+            )),
+        }
+    }
+}
+
 impl Desired {
     /// The version named by `release`, wherever it stands in the document.
     pub fn version(&self, release: ReleaseId) -> Option<&Version> {
@@ -143,5 +160,32 @@ impl Desired {
             .as_ref()
             .filter(|fallback| fallback.keep == Keep::Warm)
             .map(|fallback| &fallback.version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_named_with_its_version_unless_that_is_the_first() {
+        let parsed = |text| SecretRef::parse(text).map(|secret| (secret.name.to_string(), secret.version));
+        assert_eq!(parsed("JWT_KEY"), Ok(("JWT_KEY".to_owned(), 1)));
+        assert_eq!(parsed("JWT_KEY@27"), Ok(("JWT_KEY".to_owned(), 27)));
+        for bad in [
+            "",
+            "@1",
+            "key",
+            "KEY@",
+            "KEY@0",
+            "KEY@01",
+            "KEY@+1",
+            "KEY@-1",
+            "KEY@4294967296",
+            "KEY@1@2",
+            "KEY @1",
+        ] {
+            assert!(SecretRef::parse(bad).is_err(), "`{bad}` was accepted");
+        }
     }
 }

@@ -3,7 +3,8 @@
 pub use crate::freeze::Freeze;
 use crate::identity::Identity;
 use contract::{
-    AppName, Cpus, Drain, EnvironmentName, HealthGate, HostName, Replicas, SecretName, Weight, judge::Thresholds,
+    AppName, Cpus, Drain, EnvironmentName, HealthGate, HostName, Replicas, SecretName, SecretRef, Weight,
+    judge::Thresholds,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -160,7 +161,7 @@ pub struct ServiceHealth {
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct EnvSpec {
     pub clear: BTreeMap<String, String>,
-    pub secret: Vec<SecretName>,
+    pub secret: Vec<SecretRef>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]

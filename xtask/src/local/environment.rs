@@ -9,7 +9,7 @@ use crate::report::Report;
 use crate::secrets::Vault;
 use contract::{
     CONTRACT_VERSION, ChannelPlace, ContainerConfig, EnvironmentName, HostConfig, HostName, ImageConfig, RouterConfig,
-    SecretsPlace,
+    SecretName, SecretsPlace,
 };
 use docker::{Docker, Labels, Restart, Status};
 use pipeline::model::{self, Environment, Pipeline};
@@ -51,7 +51,13 @@ pub async fn ensure_services(
         .await
         .or_fail(|| format!("the network of `{name}` cannot be made"))?;
     let vault = Vault::new(name.clone(), project.secrets(name));
-    vault.complete(&environment.env.secret)?;
+    let secrets: Vec<SecretName> = environment
+        .env
+        .secret
+        .iter()
+        .map(|secret| secret.name.clone())
+        .collect();
+    vault.complete(&secrets)?;
     for (service_name, service) in &pipeline.test.services {
         report.progress(format!("{name}: {service_name}"));
         let container_name = format!("{network}-{service_name}");

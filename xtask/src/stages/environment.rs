@@ -10,7 +10,7 @@ use crate::failure::Result;
 use crate::local::storage::{AppStorage, key_names};
 use crate::report::seconds;
 use crate::rollout::{Rollout, RolloutStart, StepResult};
-use crate::secrets::Vault;
+use crate::secrets;
 use contract::judge::{Thresholds, Verdict, judge};
 use contract::{Counts, ReleaseId, Version, Weight};
 use pipeline::model::{Environment, Migrate};
@@ -85,14 +85,16 @@ fn describe(step: &StepResult) -> String {
 
 /// A release as one environment runs it.
 pub fn version(context: &Context, environment: &Environment, release: &Release) -> Result<Version> {
-    let vault = Vault::new(environment.name.clone(), context.project.secrets(&environment.name));
     let mut env = environment.env.clear.clone();
     let mut secrets = environment.env.secret.clone();
     if let (Some(ground), Some(storage)) = (&context.ground, &context.pipeline.storage) {
         // What pipeline.yaml says itself stays.
         let told = AppStorage::of(&context.project, storage, &environment.name).variables(&ground.state);
         env = told.into_iter().chain(env).collect();
-        secrets.extend(key_names()?);
+        secrets.extend(key_names()?.map(secrets::own));
+    }
+    if context.ground.is_some() {
+        secrets = secrets.into_iter().map(|secret| secrets::own(secret.name)).collect();
     }
     Ok(Version {
         release: release.id,
@@ -105,7 +107,7 @@ pub fn version(context: &Context, environment: &Environment, release: &Release) 
         image_bytes: release.image_bytes,
         port: context.pipeline.build.port,
         env,
-        secrets: secrets.iter().map(|name| vault.reference(name)).collect(),
+        secrets,
         replicas: environment.replicas,
         memory_mb: environment.memory_mb,
         cpus: environment.cpus,

@@ -2,7 +2,7 @@
 
 use crate::form::Scalar;
 use crate::node::Value;
-use contract::{AppName, HostName, ParseError, SecretName, Weight};
+use contract::{AppName, HostName, ParseError, SecretName, SecretRef, Weight};
 use schemars::{Schema, json_schema};
 
 /// Name of a profile: `local`, `aws`.
@@ -45,6 +45,7 @@ macro_rules! wire {
 wire!(AppName, "^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$");
 wire!(HostName, "^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$");
 wire!(SecretName, "^[A-Z][A-Z0-9_]{0,79}$");
+wire!(SecretRef, "^[A-Z][A-Z0-9_]{0,79}(@[1-9][0-9]{0,9})?$");
 wire!(Weight, "^([0-9]{1,2}(\\.[0-9])?|100(\\.0)?)%$");
 
 macro_rules! plain_name {

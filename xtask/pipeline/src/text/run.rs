@@ -2,15 +2,16 @@
 
 use crate::form::{Leaf, List, Map, form};
 use crate::scalar::{HOUR, MINUTE, Prose, SECOND, ServiceName, Time, UrlPath, VariableName, Whole, Word};
-use contract::SecretName;
+use contract::{SecretName, SecretRef};
 
 form! {
     /// Configuration.
     Env {
         /// Variables that anyone may read.
         clear: Map<VariableName, Leaf<Prose>>,
-        /// Names of variables whose values are kept out of files, logs and this repository.
-        secret: List<Leaf<SecretName>>,
+        /// Names of variables whose values are kept out of files, logs and this repository. `NAME@3` is the third version of
+        /// one that hosts keep; on the local ground, which makes them up, there is only one.
+        secret: List<Leaf<SecretRef>>,
     }
 }
 

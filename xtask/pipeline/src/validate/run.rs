@@ -7,7 +7,7 @@ use crate::model::{EnvSpec, Migrate, Test};
 use crate::problem::{At, Problem};
 use crate::scalar::VariableName;
 use crate::text;
-use contract::{Drain, ENV_COMMIT, ENV_RELEASE, HealthGate, SecretName};
+use contract::{Drain, ENV_COMMIT, ENV_RELEASE, HealthGate, SecretRef};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ impl Check<'_> {
             self.is_not_reserved(&name.value, name.at);
         }
         for (index, name) in secret.iter().enumerate() {
-            self.is_not_reserved(name.value.as_str(), name.at);
+            self.is_not_reserved(name.value.name.as_str(), name.at);
             self.is_given_once(name, &secret[..index], clear.iter().map(|(name, _)| name));
         }
         EnvSpec {
@@ -66,12 +66,12 @@ impl Check<'_> {
 
     fn is_given_once<'l>(
         &mut self,
-        secret: &Leaf<SecretName>,
-        earlier: &[Leaf<SecretName>],
+        secret: &Leaf<SecretRef>,
+        earlier: &[Leaf<SecretRef>],
         mut clear: impl Iterator<Item = &'l Leaf<VariableName>>,
     ) {
-        let name = &secret.value;
-        if let Some(first) = earlier.iter().find(|earlier| earlier.value == *name) {
+        let name = &secret.value.name;
+        if let Some(first) = earlier.iter().find(|earlier| earlier.value.name == *name) {
             let expected = format!("the first one is in line {}", first.at.line);
             self.problems.push(Problem::new(
                 secret.at,

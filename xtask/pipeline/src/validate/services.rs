@@ -96,7 +96,7 @@ fn lacks(env: &Field<text::Env>, secret: &SecretName) -> bool {
         Field::Given(env) => match &env.secret {
             Field::Absent => true,
             Field::Bad => false,
-            Field::Given(list) => list.complete && list.items.iter().all(|item| item.value != *secret),
+            Field::Given(list) => list.complete && list.items.iter().all(|item| item.value.name != *secret),
         },
     }
 }
@@ -116,7 +116,7 @@ fn unused_password(
     let lists = places.iter().filter_map(|(_, env)| env.given()?.secret.given());
     let listed: Vec<&str> = lists
         .flat_map(|list| &list.items)
-        .map(|item| item.value.as_str())
+        .map(|item| item.value.name.as_str())
         .collect();
     Problem::new(password.at, message, expected).nearest(name.as_str(), &listed)
 }

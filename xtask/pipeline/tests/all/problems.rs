@@ -140,7 +140,7 @@ fn values_of_the_wrong_type_are_named_with_what_was_expected() {
         ),
         (
             "env: { secret: [A, «B: c] }",
-            "bad value for `secret`; expected a secret name (upper-case letters, digits and underscores, at most 80), found a mapping",
+            "bad value for `secret`; expected a secret's name (upper-case letters, digits and underscores, at most 80), and `@` with its version if it is not the first, found a mapping",
         ),
     ];
     for (lines, expected) in cases {
@@ -446,6 +446,18 @@ fn cpus_are_a_bounded_number_with_few_decimals() {
     }
     let expected = "bad value for `cpus`; expected a number of CPUs (0.1 to 64, at most three decimals), found `half`";
     check("local", "cpus: «half", &[expected]);
+}
+
+#[test]
+fn a_secret_may_name_its_version_and_is_listed_once_all_the_same() {
+    check(
+        "local",
+        "env: { secret: [KEY, «KEY@2] }",
+        &["secret `KEY` is listed twice; the first one is in line 1"],
+    );
+    let expected = "bad value for `secret`; expected a secret's name (upper-case letters, digits and underscores, at most 80), and `@` with its version if \
+                    it is not the first, found `KEY@0`";
+    check("local", "env: { secret: [«KEY@0] }", &[expected]);
 }
 
 #[test]
