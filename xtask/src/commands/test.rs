@@ -99,6 +99,7 @@ const TIERS: [Tier; 8] = [
             "env FLEET_HOSTS=1000 cargo test --quiet --package xtask --bin xtask simulation::fleet::a_fleet -- --nocapture",
             "env FLEET_HOSTS=1000 cargo test --quiet --package xtask --bin xtask simulation::fleet::a_controller -- --nocapture",
             "cargo xtask fuzz --seconds 120",
+            "env SOAK_RELEASES=50 cargo test --quiet --package xtask --test release -- --test-threads=1 --nocapture release_after_release",
             "env SOAK=1 cargo test --quiet --package agent --test engines -- --test-threads=1 --nocapture",
         ],
         needs: &[("g++", "g++"), FAKETIME, ENGINES[0], ENGINES[1], ENGINES[2]],
