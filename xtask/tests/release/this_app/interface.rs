@@ -56,12 +56,16 @@ fn python() -> PathBuf {
 
 /// What Python 3.11 before 3.11.8 says now and then of itself (python/cpython#106905). It says nothing of the API.
 const INTERPRETERS_OWN_FAULT: &str = "AST constructor recursion depth mismatch";
+const ATTEMPTS: usize = 5;
 
 /// Runs to a good end in time, and shows the last of what was printed.
 fn run(command: &mut Command) {
     let since = Instant::now();
     let (mut status, mut printed) = attempt(command);
-    if !status.success() && printed.contains(INTERPRETERS_OWN_FAULT) {
+    for _ in 1..ATTEMPTS {
+        if status.success() || !printed.contains(INTERPRETERS_OWN_FAULT) {
+            break;
+        }
         println!("{}: {INTERPRETERS_OWN_FAULT}; once more", name(command));
         (status, printed) = attempt(command);
     }
