@@ -43,8 +43,9 @@ fn project() -> Project {
     project.edit("pipeline.yaml", steps, CANARY);
     project.edit("pipeline.yaml", "        bake: 5s", "        bake: 1s");
     project.edit("pipeline.yaml", "  requests: 10s", "  requests: 5s");
-    let user = "    DB_USERNAME: instagram\n";
-    project.edit("pipeline.yaml", user, &format!("{user}    {}\n", log_level(0)));
+    // The last of what anyone may read.
+    let secrets = "  secret: [DB_PASSWORD, JWT_KEY]";
+    project.edit("pipeline.yaml", secrets, &format!("    {}\n{secrets}", log_level(0)));
     project
 }
 
